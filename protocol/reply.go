@@ -19,9 +19,9 @@ type Reply struct {
 	State []byte
 	// Bytes is the length of the state, for load and stat.
 	Bytes int64
-	// Count is the number of agents counted, or removed by a clear.
+	// Count is the number of agents counted or removed by a clear; for a scan it is the next cursor, 0 at the end.
 	Count int64
-	// Entries is a page of a list.
+	// Entries is a page of a list or scan.
 	Entries []Entry
 	// Next is where the next page of a list begins (what to pass as after); empty on the last page.
 	Next string
