@@ -1,0 +1,279 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/stated/stated/protocol"
+)
+
+// Store is what the writer needs of what is under it: apply a batch durably and say what became of each request, and
+// read. store.Store is one.
+type Store interface {
+	// Apply is called by one goroutine at a time. See store.Store.Apply.
+	Apply(ctx context.Context, batch protocol.Batch) ([]protocol.Reply, error)
+	// Read is called by any number of goroutines. See store.Store.Read.
+	Read(ctx context.Context, op *protocol.Op) (protocol.Reply, error)
+}
+
+// Options of an actor. The zero value of each field means its default.
+type Options struct {
+	// Mailbox is how many requests may wait; 4,096 by default.
+	Mailbox int
+	// MailboxBytes is how many bytes they may have; 256 MiB by default. A larger request waits alone.
+	MailboxBytes int64
+	// Batch is the most requests in one transaction; 1,024 by default.
+	Batch int
+	// BatchBytes is the most bytes in one transaction; 16 MiB by default. A larger request is a batch alone.
+	BatchBytes int
+	// StateBytes is the largest state; protocol.MaxStateBytes by default.
+	StateBytes int
+	// Intakes is how many goroutines serve Requests; 4 by default.
+	Intakes int
+	// Logger gets a line when the writer fails; silent by default.
+	Logger zerolog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.Mailbox = orDefault(o.Mailbox, 4096)
+	o.MailboxBytes = orDefault(o.MailboxBytes, 256<<20)
+	o.Batch = orDefault(o.Batch, 1024)
+	o.BatchBytes = orDefault(o.BatchBytes, 16<<20)
+	o.StateBytes = orDefault(o.StateBytes, protocol.MaxStateBytes)
+	o.Intakes = orDefault(o.Intakes, 4)
+	return o
+}
+
+func orDefault[T int | int64](value, otherwise T) T {
+	if value <= 0 {
+		return otherwise
+	}
+	return value
+}
+
+// Actor is a running writer with its mailbox. It is a [protocol.Handler], and has the methods of [protocol.Methods].
+type Actor struct {
+	protocol.Methods
+
+	store   Store
+	opts    Options
+	mailbox chan *protocol.Request
+	room    *semaphore.Weighted // of the mailbox, in bytes
+
+	intake   sync.Once
+	requests chan *protocol.Request // served by the intake goroutines
+
+	lockWait     atomic.Int64 // since when the writer has waited for the store's lock, in Unix nanoseconds; 0 = it does not
+	lockAttempts atomic.Int64 // how often it has met the lock of another process since then
+
+	closing   chan struct{} // closed when no new request is let in
+	closeOnce sync.Once
+	done      chan struct{} // closed when the writer is gone
+	ctx       context.Context
+	cancel    context.CancelFunc // ends the writer's wait for the lock
+	wg        sync.WaitGroup
+	stats     stats
+}
+
+// New starts the writer for a store, which must have no other. Close stops it; closing the store is the business of
+// whoever opened it, afterwards.
+func New(store Store, o Options) *Actor {
+	o = o.withDefaults()
+	a := &Actor{
+		store:    store,
+		opts:     o,
+		mailbox:  make(chan *protocol.Request, o.Mailbox),
+		room:     semaphore.NewWeighted(o.MailboxBytes),
+		requests: make(chan *protocol.Request),
+		closing:  make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+	a.Methods = protocol.Methods{Handler: a}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.wg.Go(a.write)
+	return a
+}
+
+// Requests is the actor as a channel, for workers that send requests as messages: make one with
+// [protocol.NewRequest], send it, and wait for its reply. Beside both the sending and the waiting, select on
+// [Actor.Done]. Sending blocks while the mailbox is full. Closing the channel is not allowed.
+func (a *Actor) Requests() chan<- *protocol.Request {
+	a.intake.Do(func() {
+		for range a.opts.Intakes {
+			a.wg.Go(a.serveRequests)
+		}
+	})
+	return a.requests
+}
+
+// serveRequests is an intake goroutine: it brings requests from the channel to where they are performed.
+func (a *Actor) serveRequests() {
+	for {
+		select {
+		case r := <-a.requests:
+			a.Start(a.ctx, r)
+		case <-a.closing:
+			return
+		}
+	}
+}
+
+// Done is closed when the writer is gone, after Close or after a defect. What has not been answered by then never
+// will be.
+func (a *Actor) Done() <-chan struct{} { return a.done }
+
+// Start hands a request over, see [protocol.Handler]. A request that changes nothing is performed at once, on the
+// caller's goroutine.
+func (a *Actor) Start(ctx context.Context, r *protocol.Request) {
+	if err := a.start(ctx, r); err != nil {
+		r.Answer(protocol.Reply{Err: err})
+	}
+}
+
+func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
+	op := r.Op()
+	switch {
+	case a.isClosing():
+		return errClosing()
+	case ctx.Err() != nil:
+		return gaveUp(ctx, "before its request had begun")
+	case !op.Writes():
+		reply, err := a.store.Read(ctx, op)
+		if err != nil {
+			return protocol.AsError(err)
+		}
+		r.Answer(reply)
+		return nil
+	}
+	if err := op.CheckStateBytes(a.opts.StateBytes); err != nil {
+		return err
+	}
+	if err := a.room.Acquire(ctx, a.weight(r)); err != nil {
+		return a.notAdmitted(ctx)
+	}
+	select {
+	case a.mailbox <- r:
+		return nil
+	case <-ctx.Done():
+		a.room.Release(a.weight(r))
+		return a.notAdmitted(ctx)
+	case <-a.closing:
+		a.room.Release(a.weight(r))
+		return errClosing()
+	}
+}
+
+// weight is what a request takes of the mailbox's bytes; one that is larger than all of them takes them all.
+func (a *Actor) weight(r *protocol.Request) int64 {
+	return min(int64(r.Op().Size()), a.opts.MailboxBytes)
+}
+
+// graceful is how long a caller whose deadline has passed still waits for a request that has been taken: its commit
+// is under way, and the true outcome is worth more than the moment.
+const graceful = 100 * time.Millisecond
+
+// Wait gives the reply to a request that was started, see [protocol.Handler].
+func (a *Actor) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
+	select {
+	case reply := <-r.Reply():
+		return reply
+	case <-a.done:
+		return a.afterDone(r)
+	case <-ctx.Done():
+	}
+	if r.Leave() {
+		return protocol.Reply{Err: a.left(ctx)}
+	}
+	timer := time.NewTimer(graceful)
+	defer timer.Stop()
+	select {
+	case reply := <-r.Reply():
+		return reply
+	case <-a.done:
+		return a.afterDone(r)
+	case <-timer.C:
+		return protocol.Reply{Err: protocol.Errorf(protocol.CodeUnknown,
+			"the caller gave up while the change was being committed").Because(ctx.Err())}
+	}
+}
+
+// afterDone is what a waiter finds when the writer is gone: its reply, or certainty that there will be none.
+func (a *Actor) afterDone(r *protocol.Request) protocol.Reply {
+	select {
+	case reply := <-r.Reply():
+		return reply
+	default:
+	}
+	if r.Leave() {
+		return protocol.Reply{Err: errClosing()}
+	}
+	return protocol.Reply{Err: protocol.Errorf(protocol.CodeUnknown, "the writer is gone")}
+}
+
+// left is the error of a caller that gave up waiting in the mailbox.
+func (a *Actor) left(ctx context.Context) error {
+	since := a.lockWait.Load()
+	if since == 0 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return gaveUp(ctx, "before its request was reached")
+	}
+	elapsed := time.Since(time.Unix(0, since)).Round(time.Millisecond)
+	return protocol.Errorf(protocol.CodeLocked, "another process has held the database's lock for %v", elapsed).
+		With(protocol.FactAttempts, strconv.FormatInt(a.lockAttempts.Load()+1, 10)). // the one in progress included
+		With(protocol.FactElapsed, elapsed.String()).
+		Because(ctx.Err())
+}
+
+// notAdmitted is the error of a caller that found no room in the mailbox.
+func (a *Actor) notAdmitted(ctx context.Context) error {
+	if a.isClosing() {
+		return errClosing()
+	}
+	if a.lockWait.Load() != 0 {
+		return a.left(ctx)
+	}
+	return gaveUp(ctx, "while the mailbox was full")
+}
+
+func gaveUp(ctx context.Context, when string) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return protocol.Errorf(protocol.CodeOverloaded, "the deadline passed %s", when).Because(ctx.Err())
+	}
+	return protocol.Errorf(protocol.CodeCanceled, "the caller gave up %s", when).Because(ctx.Err())
+}
+
+func errClosing() error {
+	return protocol.Errorf(protocol.CodeUnavailable, "the writer has stopped")
+}
+
+func (a *Actor) isClosing() bool {
+	select {
+	case <-a.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close refuses new requests, waits until the writer has applied and answered what is in the mailbox, and stops it.
+// When ctx ends before that, what has not been taken is answered UNAVAILABLE, and Close returns an error. It may be
+// called more than once.
+func (a *Actor) Close(ctx context.Context) error {
+	a.closeOnce.Do(func() { close(a.closing) })
+	var err error
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		err = fmt.Errorf("the mailbox was not drained: %w", ctx.Err())
+	}
+	a.cancel()
+	a.wg.Wait()
+	return err
+}

@@ -1,0 +1,33 @@
+package actor
+
+import "sync/atomic"
+
+type stats struct {
+	batches, requests, bytes, largest atomic.Int64
+}
+
+func (s *stats) batch(requests, bytes int) {
+	s.batches.Add(1)
+	s.requests.Add(int64(requests))
+	s.bytes.Add(int64(bytes))
+	if n := int64(requests); n > s.largest.Load() { // only the writer stores it
+		s.largest.Store(n)
+	}
+}
+
+// Info is what an actor tells of itself.
+type Info struct {
+	Waiting      int   // requests in the mailbox
+	Batches      int64 // transactions that were committed
+	Requests     int64 // requests in them
+	Bytes        int64 // bytes of those requests
+	LargestBatch int64 // most requests in one
+}
+
+// Info gives counters. It never blocks.
+func (a *Actor) Info() Info {
+	return Info{
+		Waiting: len(a.mailbox), Batches: a.stats.batches.Load(), Requests: a.stats.requests.Load(),
+		Bytes: a.stats.bytes.Load(), LargestBatch: a.stats.largest.Load(),
+	}
+}

@@ -1,0 +1,200 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// write is the writer goroutine.
+func (a *Actor) write() {
+	defer close(a.done)
+	b := &batch{a: a}
+	defer a.died(b)
+	for {
+		r := b.held
+		b.held = nil
+		if r == nil {
+			if r = a.next(); r == nil {
+				return
+			}
+		}
+		a.commit(b, r)
+	}
+}
+
+// next blocks for one request. It gives nil when the actor is being closed and the mailbox is empty.
+func (a *Actor) next() *protocol.Request {
+	select {
+	case r := <-a.mailbox:
+		return r
+	case <-a.closing:
+		select {
+		case r := <-a.mailbox:
+			return r
+		default:
+			return nil
+		}
+	}
+}
+
+// commit applies the request, and what else is waiting, in one transaction, and answers.
+func (a *Actor) commit(b *batch, first *protocol.Request) {
+	b.reset(first)
+	// Those that wait from now on share the fate of this attempt to get the lock; later ones have a budget of their own.
+	earlier := len(a.mailbox)
+	a.lockAttempts.Store(0)
+	a.lockWait.Store(time.Now().UnixNano())
+	replies, err := a.store.Apply(a.ctx, b)
+	a.lockWait.Store(0)
+	switch {
+	case err != nil:
+		b.fail(err)
+		if len(b.taken) == 0 && errors.Is(err, protocol.CodeLocked) {
+			a.failWaiting(earlier, err)
+		}
+	case len(replies) != len(b.taken):
+		panic(fmt.Sprintf("actor: %d replies for %d requests", len(replies), len(b.taken)))
+	default:
+		b.answer(replies)
+	}
+}
+
+// failWaiting answers the next n requests of the mailbox with an error.
+func (a *Actor) failWaiting(n int, err error) {
+	for range n {
+		select {
+		case r := <-a.mailbox:
+			a.dismiss(r, err)
+		default:
+			return
+		}
+	}
+}
+
+// dismiss answers a request that was not applied.
+func (a *Actor) dismiss(r *protocol.Request, err error) {
+	a.room.Release(a.weight(r))
+	r.Answer(protocol.Reply{Err: err})
+}
+
+// died runs when the writer ends. After a panic nobody may be left waiting: what was taken has an unknown outcome,
+// everything else was not applied.
+func (a *Actor) died(b *batch) {
+	defect := recover()
+	if defect == nil {
+		return
+	}
+	a.opts.Logger.Error().Interface("panic", defect).Bytes("stack", debug.Stack()).Msg("the writer has died of a defect")
+	a.lockWait.Store(0)
+	a.closeOnce.Do(func() { close(a.closing) })
+	b.fail(protocol.Errorf(protocol.CodeUnknown, "the writer has died of a defect while the change was being committed"))
+	a.failWaiting(cap(a.mailbox), errClosing())
+}
+
+// batch is the requests that the writer has in hand. It is a [protocol.Batch].
+type batch struct {
+	a       *Actor
+	waiting []*protocol.Request // not taken: their callers may still leave
+	taken   []*protocol.Request
+	ops     []*protocol.Op
+	bytes   int
+	held    *protocol.Request // came out of the mailbox, but is too large for this batch
+}
+
+func (b *batch) reset(first *protocol.Request) {
+	b.forget()
+	b.waiting = append(b.waiting, first)
+	b.bytes = first.Op().Size()
+}
+
+// forget drops the references of the last batch, so that its states can be collected.
+func (b *batch) forget() {
+	clear(b.waiting)
+	clear(b.taken)
+	clear(b.ops)
+	b.waiting, b.taken, b.ops = b.waiting[:0], b.taken[:0], b.ops[:0]
+}
+
+// Locked notes how often the lock was tried, for those who give up meanwhile.
+func (b *batch) Locked(attempts int) { b.a.lockAttempts.Store(int64(attempts)) }
+
+// Take gives the operations of those who still wait, and adds what has come into the mailbox meanwhile.
+func (b *batch) Take() []*protocol.Op {
+	b.a.lockWait.Store(0)
+	b.fill()
+	for _, r := range b.waiting {
+		if !r.Take() {
+			b.a.room.Release(b.a.weight(r)) // its caller has left
+			continue
+		}
+		b.taken = append(b.taken, r)
+		b.ops = append(b.ops, r.Op())
+	}
+	b.waiting = b.waiting[:0]
+	return b.ops
+}
+
+// fill takes requests out of the mailbox, without waiting, until the batch is full.
+func (b *batch) fill() {
+	for b.held == nil && len(b.waiting) < b.a.opts.Batch && b.bytes < b.a.opts.BatchBytes {
+		select {
+		case r := <-b.a.mailbox:
+			size := r.Op().Size()
+			if b.bytes+size > b.a.opts.BatchBytes {
+				b.held = r
+				return
+			}
+			b.waiting = append(b.waiting, r)
+			b.bytes += size
+		default:
+			return
+		}
+	}
+}
+
+// Release puts those back whose transaction was rolled back.
+func (b *batch) Release() {
+	for _, r := range b.taken {
+		if !r.Release() {
+			b.a.room.Release(b.a.weight(r)) // its caller has left
+			continue
+		}
+		b.waiting = append(b.waiting, r)
+	}
+	b.taken, b.ops = b.taken[:0], b.ops[:0]
+	b.a.lockWait.Store(time.Now().UnixNano())
+}
+
+// answer gives every request its reply.
+func (b *batch) answer(replies []protocol.Reply) {
+	b.a.stats.batch(len(b.taken), b.bytes)
+	for i, r := range b.taken {
+		b.a.room.Release(b.a.weight(r))
+		r.Answer(replies[i])
+	}
+	b.forget()
+}
+
+// fail gives every request the same error. What was taken and not released may have been applied unless the error
+// says otherwise.
+func (b *batch) fail(err error) {
+	for _, r := range b.taken {
+		b.a.dismiss(r, err)
+	}
+	for _, r := range b.waiting {
+		notApplied := err
+		if protocol.CodeOf(err) == protocol.CodeUnknown {
+			notApplied = errClosing()
+		}
+		b.a.dismiss(r, notApplied)
+	}
+	if b.held != nil && protocol.CodeOf(err) == protocol.CodeUnknown && b.a.isClosing() {
+		b.a.dismiss(b.held, errClosing())
+		b.held = nil
+	}
+	b.forget()
+}

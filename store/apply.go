@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// Apply performs a batch in one durable transaction and gives a reply to each operation that the batch's last Take
+// gave, in order. An operation that fails by itself (a condition, a constraint) has its error in its reply, and its
+// neighbours are applied.
+//
+// It blocks while other processes hold the lock, within the retry budget or until ctx ends; ctx does not interrupt a
+// transaction that has begun. An error concerns the whole batch and says by its code whether it was not applied
+// (LOCKED, FULL, IO, CORRUPT, READONLY, UNAVAILABLE, INVALID) or whether that is UNKNOWN. One goroutine may call it
+// at a time.
+func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []protocol.Reply, err error) {
+	if err := s.fair.wait(ctx, sleep); err != nil {
+		return nil, ended(ctx, err)
+	}
+	err = s.opts.Retry.doNotify(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
+		replies, err = s.attempt(ctx, batch)
+		return err
+	}, batch.Locked)
+	return replies, ended(ctx, err)
+}
+
+// ended gives an error as the vocabulary has it. The context of Apply is the writer's own: when it ends, the store is
+// being shut down.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return protocol.Errorf(protocol.CodeUnavailable, "shutting down").Because(err)
+	}
+	return translate(err)
+}
+
+// attempt tries the batch once. It gives the driver's own error for a lock, so that it is tried again.
+func (s *Store) attempt(ctx context.Context, batch protocol.Batch) ([]protocol.Reply, error) {
+	if s.w == nil {
+		if err := s.reopen(ctx); err != nil {
+			return nil, err
+		}
+	}
+	w := s.w
+	if _, err := w.beginImmediate.exec(ctx); err != nil {
+		return nil, s.rollback(err)
+	}
+	s.fair.locked(time.Now())
+	defer func() { s.fair.unlocked(time.Now()) }()
+	outside, err := w.catchUp(ctx, s.path, s.highest)
+	if err != nil {
+		return nil, s.rollback(err)
+	}
+	if outside {
+		s.stats.outside.Add(1)
+		s.fair.sawOutsider(time.Now())
+	}
+	ops := batch.Take()
+	if len(ops) == 0 {
+		return nil, s.rollback(nil)
+	}
+	replies, err := s.perform(w, ops)
+	if err != nil {
+		err = s.rollback(err)
+		batch.Release()
+		return nil, err
+	}
+	if _, err := w.commit.exec(background); err != nil {
+		return nil, s.commitFailed(batch, err)
+	}
+	if err := s.identity.check(); err != nil {
+		return nil, s.movedAway(err)
+	}
+	w.base, s.highest = w.counter, max(s.highest, w.counter)
+	s.stats.committed(len(ops))
+	return replies, nil
+}
+
+// perform applies the operations and writes the counter that they moved.
+func (s *Store) perform(w *writer, ops []*protocol.Op) ([]protocol.Reply, error) {
+	w.setTime(s.opts.Now())
+	replies := make([]protocol.Reply, len(ops))
+	for i, op := range ops {
+		reply, err := w.do(op)
+		if err != nil && !isOps(err) {
+			return nil, err
+		}
+		reply.Err = translate(err)
+		replies[i] = reply
+	}
+	if w.counter == w.base {
+		return replies, nil
+	}
+	n, err := w.setCounter.exec(background, w.counter)
+	if err == nil && n != 1 {
+		err = protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", s.path)
+	}
+	return replies, err
+}
+
+// isOps reports whether an error is one operation's own: an answer in the vocabulary, or a statement that SQLite has
+// undone alone.
+func isOps(err error) bool {
+	var e *protocol.Error
+	return errors.As(err, &e) || isCallers(err)
+}
+
+// rollback ends the transaction without a trace and gives the error that was the reason. A connection that cannot even
+// roll back is closed, which does it.
+func (s *Store) rollback(reason error) error {
+	if _, err := s.w.end.exec(background); err != nil && !isNoTransaction(err) {
+		s.log.Error().Err(err).Msg("rollback failed: the connection is opened anew")
+		s.closeWriter()
+	}
+	return reason
+}
+
+// commitFailed deals with a COMMIT that gave an error.
+func (s *Store) commitFailed(batch protocol.Batch, err error) error {
+	failed := afterCommit(err)
+	if isLocked(err) || protocol.CodeOf(failed) != protocol.CodeUnknown {
+		reason := failed
+		if isLocked(err) {
+			reason = err
+		}
+		reason = s.rollback(reason)
+		batch.Release()
+		return reason
+	}
+	// The revisions of this batch may turn up after a crash: they are not given out again.
+	s.highest = max(s.highest, s.w.counter)
+	s.stats.inDoubt.Add(1)
+	s.log.Error().Err(err).Int("sqlite_code", resultCode(err)).Msg("commit failed, outcome unknown: the file is opened anew")
+	s.closeWriter()
+	return failed
+}
+
+// movedAway deals with a commit after which the file was no longer where it should be.
+func (s *Store) movedAway(err error) error {
+	s.highest = max(s.highest, s.w.counter)
+	s.stats.inDoubt.Add(1)
+	s.log.Error().Err(err).Msg("the file is gone from its place: nothing is written until it is back")
+	s.closeWriter()
+	return protocol.Errorf(protocol.CodeUnknown, "the change went into a file that is no longer in its place").Because(err)
+}
+
+// closeWriter gives the writer's connection up. The next Apply opens it again.
+func (s *Store) closeWriter() {
+	if s.w == nil {
+		return
+	}
+	if err := s.w.conn.close(); err != nil {
+		s.log.Error().Err(err).Msg("the writer's connection cannot be closed cleanly")
+	}
+	s.w = nil
+}
+
+// reopen connects the writer again after a failure, if the file is still the one that was opened.
+func (s *Store) reopen(ctx context.Context) error {
+	if s.readOnly {
+		return protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
+	}
+	if err := s.identity.checkDB(); err != nil {
+		return err
+	}
+	if err := s.openWriter(ctx); err != nil {
+		return fmt.Errorf("open %s anew: %w", s.path, err)
+	}
+	s.log.Warn().Str("path", s.path).Msg("the file was opened anew")
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error { return Retry{}.sleep(ctx, d) }

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"modernc.org/sqlite"
+)
+
+// conn is one connection of the driver, used by one goroutine at a time. It is what the store needs of
+// database/sql and no more.
+type conn struct{ raw driver.Conn }
+
+func connect(ctx context.Context, dsn string) (*conn, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{raw: raw}, nil
+}
+
+// close rolls back an open transaction, if there is one.
+func (c *conn) close() error { return c.raw.Close() }
+
+// exec runs one or more statements once.
+func (c *conn) exec(ctx context.Context, sql string, args ...driver.Value) error {
+	_, err := c.raw.(driver.ExecerContext).ExecContext(ctx, sql, named(nil, args))
+	return err
+}
+
+// row runs a query once and gives its first row; ok is false when there is none.
+func (c *conn) row(ctx context.Context, sql string, args ...driver.Value) (row []driver.Value, ok bool, err error) {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.row(ctx, args...)
+}
+
+// readOnly reports whether the database file can only be read.
+func (c *conn) readOnly() (bool, error) {
+	return c.raw.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
+}
+
+// stmt is a prepared statement.
+type stmt struct {
+	raw  driver.Stmt
+	args []driver.NamedValue // reused from call to call
+}
+
+func (c *conn) prepare(sql string) (*stmt, error) {
+	raw, err := c.raw.(driver.ConnPrepareContext).PrepareContext(context.Background(), sql)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", sql, err)
+	}
+	return &stmt{raw: raw}, nil
+}
+
+func (s *stmt) close() error { return s.raw.Close() }
+
+// exec runs the statement and gives the number of rows that it changed, those of triggers not counted.
+func (s *stmt) exec(ctx context.Context, args ...driver.Value) (int64, error) {
+	s.args = named(s.args[:0], args)
+	result, err := s.raw.(driver.StmtExecContext).ExecContext(ctx, s.args)
+	clear(s.args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// row runs the statement as a query and gives its first row; ok is false when there is none.
+func (s *stmt) row(ctx context.Context, args ...driver.Value) (row []driver.Value, ok bool, err error) {
+	err = s.each(ctx, func(r []driver.Value) (bool, error) {
+		row, ok = r, true
+		return false, nil
+	}, args...)
+	return row, ok, err
+}
+
+// each runs the statement as a query and calls f for every row until f gives false. The row is reused.
+func (s *stmt) each(ctx context.Context, f func(row []driver.Value) (bool, error), args ...driver.Value) (err error) {
+	s.args = named(s.args[:0], args)
+	rows, err := s.raw.(driver.StmtQueryContext).QueryContext(ctx, s.args)
+	clear(s.args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	row := make([]driver.Value, len(rows.Columns()))
+	for {
+		switch err := rows.Next(row); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		if more, err := f(row); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func named(to []driver.NamedValue, args []driver.Value) []driver.NamedValue {
+	for i, a := range args {
+		to = append(to, driver.NamedValue{Ordinal: i + 1, Value: a})
+	}
+	return to
+}
+
+// literal gives s as an SQL string literal, for statements that take no parameter.
+func literal(s string) string {
+	b := []byte{'\''}
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\'' {
+			b = append(b, '\'')
+		}
+		b = append(b, s[i])
+	}
+	return string(append(b, '\''))
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stated/stated/protocol"
+)
+
+var (
+	//go:embed schema.sql
+	schemaSQL string
+	//go:embed versioning.sql
+	versioningSQL string
+)
+
+// pageSize of files that we create, in bytes. States of 1 to 16 KiB were measured: see ARCHITECTURE.md.
+const pageSize = 4096
+
+// resolve gives the absolute path of the database with all symlinks followed, so that one file has one owner
+// whatever it was called. It returns INVALID when there cannot be a database.
+func resolve(path string) (string, error) {
+	if path == "" {
+		return "", protocol.Errorf(protocol.CodeInvalid, "the path of the database is empty")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", protocol.Errorf(protocol.CodeInvalid, "%s: %w", path, err)
+	}
+	resolved, err := filepath.EvalSymlinks(abs)
+	if err == nil {
+		info, err := os.Stat(resolved)
+		if err != nil {
+			return "", protocol.Errorf(protocol.CodeInvalid, "%w", err)
+		}
+		if !info.Mode().IsRegular() {
+			return "", protocol.Errorf(protocol.CodeInvalid, "%s is not a regular file", path)
+		}
+		return resolved, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", protocol.Errorf(protocol.CodeInvalid, "%s: %w", path, err)
+	}
+	if _, err := os.Lstat(abs); err == nil {
+		return "", protocol.Errorf(protocol.CodeInvalid, "%s is a symbolic link to nothing", path)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if err != nil {
+		return "", protocol.Errorf(protocol.CodeInvalid, "the folder %s does not exist: create it, or name another file",
+			filepath.Dir(abs)).Because(err)
+	}
+	return filepath.Join(dir, filepath.Base(abs)), nil
+}
+
+// touch creates the file, for its owner alone, if it is not there. SQLite gives -wal and -shm the same mode. It
+// must not open a file that is already there: closing it again could drop SQLite's locks.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fileError(err)
+	}
+	if err := f.Close(); err != nil {
+		return fileError(err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fileError(err)
+	}
+	return fileError(errors.Join(d.Sync(), d.Close()))
+}
+
+func fileError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return protocol.Errorf(protocol.CodeReadOnly, "%w", err)
+	default:
+		return protocol.Errorf(protocol.CodeIO, "%w", err)
+	}
+}
+
+// prepareFile creates or adopts what c has open, after it has been found to be of kind.
+func prepareFile(ctx context.Context, c *conn, path string, kind fileKind) error {
+	if kind == fileEmpty {
+		// Both hold only if set before the first page is written.
+		if err := c.exec(ctx, fmt.Sprintf("PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL", pageSize)); err != nil {
+			return err
+		}
+	}
+	row, _, err := c.row(ctx, "PRAGMA journal_mode=WAL")
+	if err != nil {
+		return err
+	}
+	if row[0] != "wal" {
+		return refuse(path, "its file system does not allow a write-ahead log (journal_mode stays %v)", row[0])
+	}
+	if kind == fileStated {
+		return nil
+	}
+	return c.inTransaction(ctx, func() error {
+		kind, err := inspect(ctx, c, path) // another process may have been quicker
+		if err != nil {
+			return err
+		}
+		return build(ctx, c, kind)
+	})
+}
+
+// build makes the schema. Adopting a file takes the same short time whatever its size: nothing is copied or read,
+// rows without a revision count as revision 1. Only a file out of which stated was taken has its old revisions and
+// checksums cleared, row by row, since nobody kept them up meanwhile.
+func build(ctx context.Context, c *conn, kind fileKind) error {
+	counter := 1
+	var sql string
+	switch kind {
+	case fileEmpty:
+		counter = 0
+		sql = fmt.Sprintf("PRAGMA application_id=%d;", applicationID) + schemaSQL
+	case filePlain:
+		sql = "ALTER TABLE agent_state ADD COLUMN revision INTEGER; ALTER TABLE agent_state ADD COLUMN checksum INTEGER;"
+	case fileRemoved:
+		sql = `DROP TRIGGER IF EXISTS stated_insert; DROP TRIGGER IF EXISTS stated_update;
+			UPDATE agent_state SET revision = NULL, checksum = NULL;`
+	case fileStated:
+		return nil
+	}
+	if err := c.exec(ctx, sql+versioningSQL); err != nil {
+		return err
+	}
+	return c.exec(ctx, "INSERT INTO stated_meta (id, schema_version, revision, store_id) VALUES (1, ?, ?, ?)",
+		int64(schemaVersion), int64(counter), rand.Text())
+}
+
+// inTransaction runs f between BEGIN IMMEDIATE and COMMIT.
+func (c *conn) inTransaction(ctx context.Context, f func() error) error {
+	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = c.exec(context.Background(), "COMMIT")
+	}
+	if err == nil {
+		return nil
+	}
+	if rollback := c.exec(context.Background(), "ROLLBACK"); rollback != nil && !isNoTransaction(rollback) {
+		return errors.Join(err, rollback)
+	}
+	return err
+}

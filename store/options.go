@@ -1,0 +1,75 @@
+package store
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/stated/stated/protocol"
+)
+
+// Durability says what an acknowledged change survives.
+type Durability string
+
+// The durability levels, SQLite's synchronous=FULL, NORMAL and OFF.
+const (
+	DurabilityFull   Durability = "full"   // survives a power cut: each commit is fsynced before it is acknowledged
+	DurabilityNormal Durability = "normal" // survives a crash of the process; a power cut may take back the last moments
+	DurabilityOff    Durability = "off"    // as normal, and a power cut may damage the file
+)
+
+// Options of a store. The zero value of each field means its default.
+type Options struct {
+	// Durability is DurabilityFull by default.
+	Durability Durability
+	// Readers is the number of read connections; by default one for each CPU, at least 2.
+	Readers int
+	// CacheBytes is the page cache over all connections; 64 MiB by default.
+	CacheBytes int64
+	// ReplyBytes is the most that the states and entries of one reply may add up to; 32 MiB by default.
+	ReplyBytes int64
+	// LockTimeout is how long one attempt waits for a lock of another process; 4 s by default, negative for not at all.
+	LockTimeout time.Duration
+	// Retry is the policy for "database is locked"; DefaultRetry when it is zero.
+	Retry Retry
+	// Logger gets a line for each retry and for each failure of the store; silent by default. It never gets a state.
+	Logger zerolog.Logger
+	// Now is the clock of updated_at; time.Now by default.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() (Options, error) {
+	switch o.Durability {
+	case "":
+		o.Durability = DurabilityFull
+	case DurabilityFull, DurabilityNormal, DurabilityOff:
+	default:
+		return o, protocol.Errorf(protocol.CodeInvalid, "durability %q is none of full, normal, off", o.Durability)
+	}
+	if o.Readers == 0 {
+		o.Readers = max(2, runtime.NumCPU())
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.ReplyBytes == 0 {
+		o.ReplyBytes = 32 << 20
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 4 * time.Second
+	}
+	o.LockTimeout = max(o.LockTimeout, 0)
+	if o.Retry.isZero() {
+		o.Retry = DefaultRetry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Readers < 1 || o.CacheBytes < 0 || o.ReplyBytes < 0 {
+		return o, protocol.Errorf(protocol.CodeInvalid, "a store option is negative: %s",
+			fmt.Sprintf("readers %d, cache bytes %d, reply bytes %d", o.Readers, o.CacheBytes, o.ReplyBytes))
+	}
+	return o, nil
+}

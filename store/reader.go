@@ -1,0 +1,299 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// reader is a connection with the prepared statements of every operation that reads. One goroutine uses it at a
+// time. It can change nothing.
+type reader struct {
+	conn  *conn
+	limit int64 // most bytes of one reply
+
+	begin, end                           *stmt
+	current, load, stat, list, scan, num *stmt
+}
+
+// selectors are the queries over agent_state. On a file that was not adopted the columns of ours are missing.
+func selectors(adopted bool) (current, load, stat, list, scan, num string) {
+	revision, checksum := "revision", "checksum"
+	if !adopted {
+		revision, checksum = "NULL", "NULL"
+	}
+	// The casts keep the driver from parsing times, and give any state as its bytes.
+	meta := revision + ", CAST(updated_at AS TEXT), octet_length(state_json)"
+	// Text sorts before blobs, so x'' is above every id that is text.
+	inRange := " FROM agent_state WHERE agent_id >= ?1 AND agent_id < coalesce(?2, x'')"
+	return "SELECT " + revision + " FROM agent_state WHERE agent_id = ?1",
+		"SELECT " + revision + ", CAST(updated_at AS TEXT), CAST(state_json AS BLOB), " + checksum +
+			" FROM agent_state WHERE agent_id = ?1",
+		"SELECT " + meta + " FROM agent_state WHERE agent_id = ?1",
+		"SELECT " + meta + ", agent_id" + inRange + " ORDER BY agent_id",
+		"SELECT " + meta + ", agent_id, rowid FROM agent_state WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+		"SELECT count(*)" + inRange
+}
+
+func newReader(c *conn, adopted bool, limit int64) (*reader, error) {
+	r := &reader{conn: c, limit: limit}
+	current, load, stat, list, scan, num := selectors(adopted)
+	return r, c.prepareAll([]statement{
+		{&r.begin, "BEGIN"},
+		{&r.end, "ROLLBACK"},
+		{&r.current, current},
+		{&r.load, load},
+		{&r.stat, stat},
+		{&r.list, list},
+		{&r.scan, scan},
+		{&r.num, num},
+	})
+}
+
+type statement struct {
+	to  **stmt
+	sql string
+}
+
+func (c *conn) prepareAll(list []statement) (err error) {
+	for _, s := range list {
+		if *s.to, err = c.prepare(s.sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do performs a reading operation.
+func (r *reader) do(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	switch op.Kind() {
+	case protocol.KindLoad:
+		reply, err := r.doLoad(ctx, op.ID())
+		return reply, orNotFound(err, reply, op)
+	case protocol.KindStat:
+		reply, err := r.doStat(ctx, op.ID())
+		return reply, orNotFound(err, reply, op)
+	case protocol.KindList:
+		return r.doList(ctx, op)
+	case protocol.KindScan:
+		return r.doScan(ctx, op)
+	case protocol.KindCount:
+		return r.doCount(ctx, op)
+	case protocol.KindTxn:
+		return r.doTxn(ctx, op)
+	default:
+		return protocol.Reply{}, protocol.Errorf(protocol.CodeInvalid, "%s is not an operation by itself", op.Kind())
+	}
+}
+
+func orNotFound(err error, reply protocol.Reply, op *protocol.Op) error {
+	if err == nil && !reply.Found {
+		return protocol.NotFound(op.ID())
+	}
+	return err
+}
+
+// doTxn reads several agents from one snapshot.
+func (r *reader) doTxn(ctx context.Context, op *protocol.Op) (reply protocol.Reply, err error) {
+	if _, err := r.begin.exec(ctx); err != nil {
+		return protocol.Reply{}, err
+	}
+	defer func() {
+		if _, end := r.end.exec(context.Background()); end != nil && !isNoTransaction(end) {
+			err = errors.Join(err, end)
+		}
+	}()
+	return r.each(op, func(op *protocol.Op) (protocol.Reply, error) { return r.inTxn(ctx, op) })
+}
+
+// each performs the operations of a transaction with f, and stops at the first error, to which it adds the index.
+func (r *reader) each(op *protocol.Op, f func(*protocol.Op) (protocol.Reply, error)) (protocol.Reply, error) {
+	ops := op.Ops()
+	replies := make([]protocol.Reply, len(ops))
+	bytes := int64(0)
+	for i := range ops {
+		reply, err := f(&ops[i])
+		bytes += int64(len(reply.State))
+		if err == nil && bytes > r.limit {
+			err = r.tooLarge(bytes)
+		}
+		if err != nil {
+			return protocol.Reply{}, at(i, err)
+		}
+		replies[i] = reply
+	}
+	return protocol.Reply{Replies: replies}, nil
+}
+
+// at adds the index of an operation to an error of its own; others concern the whole transaction.
+func at(i int, err error) error {
+	if !isOps(err) {
+		return err
+	}
+	return protocol.AsError(translate(err)).With(protocol.FactIndex, strconv.Itoa(i))
+}
+
+// inTxn performs one reading operation of a transaction. There, an agent that does not exist is no error.
+func (r *reader) inTxn(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	switch op.Kind() {
+	case protocol.KindLoad:
+		return r.doLoad(ctx, op.ID())
+	case protocol.KindStat:
+		return r.doStat(ctx, op.ID())
+	case protocol.KindCheck:
+		current, err := r.doCurrent(ctx, op.ID())
+		if err != nil {
+			return protocol.Reply{}, err
+		}
+		return protocol.Reply{Found: current != 0, Revision: current}, held(op, current)
+	default:
+		return protocol.Reply{}, protocol.Errorf(protocol.CodeInternal, "%s in a transaction", op.Kind())
+	}
+}
+
+// held gives the CONFLICT of an operation whose condition does not hold.
+func held(op *protocol.Op, current int64) error {
+	if op.Condition().Holds(current) {
+		return nil
+	}
+	return protocol.Conflict(op, current)
+}
+
+// doCurrent gives the revision of an agent, 0 when it does not exist.
+func (r *reader) doCurrent(ctx context.Context, id string) (int64, error) {
+	row, ok, err := r.current.row(ctx, id)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return revisionOf(row[0]), nil
+}
+
+// revisionOf reads the column revision. A row that stated has not written yet counts as revision 1.
+func revisionOf(v driver.Value) int64 {
+	if n, ok := v.(int64); ok && n > 1 {
+		return n
+	}
+	return 1
+}
+
+func (r *reader) doLoad(ctx context.Context, id string) (protocol.Reply, error) {
+	row, ok, err := r.load.row(ctx, id)
+	if err != nil || !ok {
+		return protocol.Reply{}, err
+	}
+	state, _ := row[2].([]byte) // NULL and the empty blob are no bytes
+	revision := revisionOf(row[0])
+	if row[3] != nil && row[3] != protocol.Checksum(protocol.Digest(id, state), revision) {
+		return protocol.Reply{}, protocol.Errorf(protocol.CodeCorrupt,
+			"the row of agent %q is damaged: its checksum does not fit; save it anew, or restore a backup", id)
+	}
+	return protocol.Reply{
+		Found: true, Revision: revision, UpdatedAt: parseTime(row[1]), State: state, Bytes: int64(len(state)),
+	}, nil
+}
+
+func (r *reader) doStat(ctx context.Context, id string) (protocol.Reply, error) {
+	row, ok, err := r.stat.row(ctx, id)
+	if err != nil || !ok {
+		return protocol.Reply{}, err
+	}
+	bytes, _ := row[2].(int64)
+	return protocol.Reply{Found: true, Revision: revisionOf(row[0]), UpdatedAt: parseTime(row[1]), Bytes: bytes}, nil
+}
+
+func (r *reader) tooLarge(bytes int64) error {
+	return protocol.Errorf(protocol.CodeInvalid, "the reply would have more than %d bytes, at most %d are allowed: ask for fewer agents at a time",
+		bytes, r.limit).With(protocol.FactTooLarge, "1")
+}
+
+// doList gives a page in byte order. Ids that could not have come through stated are left out.
+func (r *reader) doList(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	var reply protocol.Reply
+	from, to := idRange(op.Prefix())
+	if op.After() >= op.Prefix() && op.After() != "" {
+		from = op.After() + "\x00" // the smallest text behind it
+	}
+	err := r.list.each(ctx, func(row []driver.Value) (bool, error) {
+		e, ok := entryOf(row)
+		if !ok {
+			return true, nil
+		}
+		if len(reply.Entries) == op.Limit() {
+			reply.Next = reply.Entries[len(reply.Entries)-1].ID
+			return false, nil
+		}
+		reply.Entries = append(reply.Entries, e)
+		return true, nil
+	}, from, to)
+	return reply, err
+}
+
+func (r *reader) doScan(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	var reply protocol.Reply
+	rows := 0
+	err := r.scan.each(ctx, func(row []driver.Value) (bool, error) {
+		rows++
+		reply.Count, _ = row[4].(int64)
+		if e, ok := entryOf(row); ok {
+			reply.Entries = append(reply.Entries, e)
+		}
+		return true, nil
+	}, op.Cursor(), int64(op.Limit()))
+	if rows < op.Limit() {
+		reply.Count = 0
+	}
+	return reply, err
+}
+
+// doCount counts the rows whose id is text. It does not look whether each such id is valid.
+func (r *reader) doCount(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	from, to := idRange(op.Prefix())
+	row, _, err := r.num.row(ctx, from, to)
+	if err != nil {
+		return protocol.Reply{}, err
+	}
+	return protocol.Reply{Count: row[0].(int64)}, nil
+}
+
+// entryOf reads the columns that list and scan share.
+func entryOf(row []driver.Value) (protocol.Entry, bool) {
+	id, ok := row[3].(string)
+	if !ok || protocol.ValidateID(id) != nil {
+		return protocol.Entry{}, false
+	}
+	bytes, _ := row[2].(int64)
+	return protocol.Entry{ID: id, Revision: revisionOf(row[0]), UpdatedAt: parseTime(row[1]), Bytes: bytes}, true
+}
+
+// idRange gives the bounds of the ids that start with prefix: at least from, below to; nil is above all text.
+func idRange(prefix string) (from, to driver.Value) {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < math.MaxUint8 {
+			return prefix, prefix[:i] + string([]byte{prefix[i] + 1})
+		}
+	}
+	return prefix, nil
+}
+
+// timeLayout is how updated_at is written: UTC, milliseconds.
+const timeLayout = "2006-01-02 15:04:05.000"
+
+// parseTime reads updated_at, which other programs may have written their own way; it gives the zero time for
+// what it cannot read. (A fraction of a second is accepted by every layout.)
+func parseTime(v driver.Value) time.Time {
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}
+	}
+	for _, layout := range [...]string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04:05Z07:00"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC().Truncate(time.Millisecond)
+		}
+	}
+	return time.Time{}
+}

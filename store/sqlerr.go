@@ -1,0 +1,116 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/stated/stated/protocol"
+)
+
+// This file alone knows SQLite's result codes (https://www.sqlite.org/rescode.html). Errors are classified by
+// code, never by text: "database is locked" stands for several codes that need different treatment.
+
+// resultCode gives the extended result code of a driver's error, 0 for any other error.
+func resultCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+// isLocked reports whether err means that another connection holds a lock, so that the whole transaction may be
+// tried again: BUSY with its variants, PROTOCOL (SQLite lost the race for a WAL lock a hundred times), LOCKED (own
+// connections in a shared cache, which stated never uses) and the failures of the locking calls themselves.
+func isLocked(err error) bool {
+	code := resultCode(err)
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_LOCKED:
+		return true
+	}
+	switch code {
+	case sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_SHMLOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_BLOCKED:
+		return true
+	}
+	return false
+}
+
+// isCallers reports whether err concerns one statement alone: a constraint that an outsider put on the table, a
+// value that is too large. SQLite has undone that statement and kept the transaction.
+func isCallers(err error) bool {
+	switch resultCode(err) & 0xff {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return true
+	}
+	return false
+}
+
+// isNoTransaction reports whether err is ROLLBACK's complaint that there is nothing to roll back: SQLite has
+// already done it, as it does after some errors.
+func isNoTransaction(err error) bool { return resultCode(err) == sqlite3.SQLITE_ERROR }
+
+// isNotDatabase reports whether the file is no SQLite database at all.
+func isNotDatabase(err error) bool { return resultCode(err)&0xff == sqlite3.SQLITE_NOTADB }
+
+// translate turns an error of the driver into the vocabulary, for an operation that was not applied. What the
+// driver says stays inside as the cause; the message names the code, so that an operator can look it up.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *protocol.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return protocol.Errorf(protocol.CodeCanceled, "the caller gave up").Because(err)
+	}
+	code := resultCode(err)
+	if code == 0 {
+		return protocol.AsError(err)
+	}
+	if isLocked(err) {
+		return lockedError(1, 0).Because(err)
+	}
+	class, what := classify(code)
+	return protocol.Errorf(class, "%s (SQLite result code %d)", what, code).Because(err)
+}
+
+func classify(code int) (protocol.Code, string) {
+	switch code & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return protocol.CodeFull, "the disk is full"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return protocol.CodeCorrupt, "the database file is damaged"
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return protocol.CodeReadOnly, "the database file cannot be written"
+	case sqlite3.SQLITE_CANTOPEN:
+		return protocol.CodeIO, "the database file cannot be opened"
+	case sqlite3.SQLITE_IOERR:
+		return protocol.CodeIO, "the disk failed"
+	case sqlite3.SQLITE_NOMEM:
+		return protocol.CodeIO, "out of memory"
+	case sqlite3.SQLITE_CONSTRAINT:
+		return protocol.CodeInvalid, "a constraint or trigger that somebody else put on the table refuses it"
+	case sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return protocol.CodeInvalid, "the file cannot hold the value"
+	case sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_ABORT:
+		return protocol.CodeCanceled, "interrupted"
+	default:
+		return protocol.CodeInternal, "SQLite refuses"
+	}
+}
+
+// afterCommit translates an error of COMMIT. A full disk leaves the transaction undone. Of anything else, an
+// fsync that failed above all, nobody can tell what a crash would bring back
+// (https://www.sqlite.org/atomiccommit.html#sect_9_2): the outcome is unknown.
+func afterCommit(err error) error {
+	if resultCode(err)&0xff == sqlite3.SQLITE_FULL {
+		return translate(err)
+	}
+	return protocol.Errorf(protocol.CodeUnknown, "the commit failed, the change may or may not be in the file (SQLite result code %d)",
+		resultCode(err)).Because(err)
+}

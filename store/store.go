@@ -1,0 +1,252 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+	"modernc.org/sqlite"
+
+	"github.com/stated/stated/protocol"
+)
+
+// Store is one open SQLite file. Its reading methods may be called by any number of goroutines, [Store.Apply] by one
+// at a time.
+type Store struct {
+	opts     Options
+	log      zerolog.Logger
+	path     string
+	readOnly bool
+	adopted  bool // agent_state has our columns; always, except in a store that was opened for reading
+	owner    *owner
+	id       string
+
+	// The writer's own, used inside Apply only.
+	w        *writer // nil after a failure, until the next Apply
+	highest  int64   // the highest revision that may have been given out
+	fair     fairness
+	identity identity
+
+	readers chan *reader // those that nobody uses
+	opened  int          // how many there are
+	closed  chan struct{}
+	stats   stats
+}
+
+type lockStats struct{ retries, gaveUp atomic.Int64 }
+
+type stats struct {
+	locks                               lockStats
+	outside, inDoubt, batches, requests atomic.Int64
+}
+
+func (s *stats) committed(requests int) {
+	s.batches.Add(1)
+	s.requests.Add(int64(requests))
+}
+
+// Open opens the SQLite file at path for this process alone to write through stated, creates it when it is not there,
+// and adopts a file with a fitting table agent_state in place. It blocks while other processes hold the file's lock,
+// within the retry budget.
+//
+// It returns UNAVAILABLE, with the owner's process id, when another store has the file open; INVALID when the path or
+// the file cannot be used, which then is left untouched; LOCKED, READONLY, IO or CORRUPT as the file has it.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	s, err := newStore(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if s.owner, err = own(s.path); err != nil {
+		return nil, err
+	}
+	err = touch(s.path)
+	if err == nil {
+		err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "open", func() error { return s.openFile(ctx) })
+	}
+	if err == nil {
+		err = s.openReaders(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(openError(s.path, err), s.Close())
+	}
+	return s, nil
+}
+
+// OpenReadOnly opens the file at path for reading, beside whoever owns it. It never creates, adopts or converts
+// anything; Apply gives READONLY.
+func OpenReadOnly(ctx context.Context, path string, o Options) (*Store, error) {
+	s, err := newStore(path, o)
+	if err != nil {
+		return nil, err
+	}
+	s.readOnly = true
+	if _, err := os.Stat(s.path); err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%w", err)
+	}
+	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "open", func() error {
+		kind, err := s.look(ctx)
+		if err == nil && kind == fileEmpty {
+			err = refuse(s.path, "it has no table agent_state")
+		}
+		s.adopted = kind == fileStated
+		return err
+	})
+	if err == nil {
+		err = s.openReaders(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(openError(s.path, err), s.Close())
+	}
+	return s, nil
+}
+
+func newStore(path string, o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	path, err = resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, log: o.Logger, path: path, adopted: true,
+		readers: make(chan *reader, o.Readers), closed: make(chan struct{})}
+	// Ordinary locks of this process on the file would be dropped when any code in it opens and closes the file.
+	if _, err := sqlite.OFDLocking(true); err != nil {
+		s.log.Warn().Err(err).Msg("open file description locks are not available: no code in this process may open the database file by itself")
+	}
+	return s, nil
+}
+
+func openError(path string, err error) error {
+	if isNotDatabase(err) {
+		return refuse(path, "it is not a SQLite database")
+	}
+	return translate(err)
+}
+
+// look inspects the file through a connection that can change nothing.
+func (s *Store) look(ctx context.Context) (kind fileKind, err error) {
+	c, err := s.opts.open(ctx, s.path, accessInspect)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	return inspect(ctx, c, s.path)
+}
+
+// openFile looks at the file, makes it ours, and leaves the writer's connection open. It may be repeated after a lock.
+func (s *Store) openFile(ctx context.Context) error {
+	kind, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := s.opts.open(ctx, s.path, accessWrite)
+	if err != nil {
+		return err
+	}
+	readOnly, err := c.readOnly()
+	if err == nil && readOnly {
+		err = protocol.Errorf(protocol.CodeReadOnly, "%s cannot be written: check its permissions", s.path)
+	}
+	if err == nil {
+		err = prepareFile(ctx, c, s.path, kind)
+	}
+	if err = errors.Join(err, c.close()); err != nil {
+		return err
+	}
+	return s.openWriter(ctx)
+}
+
+// openWriter connects the writer and learns what the file holds.
+func (s *Store) openWriter(ctx context.Context) error {
+	c, err := s.opts.open(ctx, s.path, accessWrite)
+	if err != nil {
+		return err
+	}
+	w, err := newWriter(c, s.opts.ReplyBytes)
+	if err == nil {
+		err = s.begin(ctx, w)
+	}
+	if err != nil {
+		return errors.Join(err, c.close())
+	}
+	s.w = w
+	return nil
+}
+
+// begin reads what the writer has to know before its first transaction. The read also makes SQLite open the
+// write-ahead log, so that there is a file to remember.
+func (s *Store) begin(ctx context.Context, w *writer) error {
+	row, _, err := w.conn.row(ctx, "SELECT store_id FROM stated_meta WHERE id = 1")
+	if err != nil {
+		return err
+	}
+	if len(row) == 1 {
+		s.id, _ = row[0].(string)
+	}
+	if _, err := w.catchUp(ctx, s.path, s.highest); err != nil {
+		return err
+	}
+	s.highest = w.base
+	s.identity, err = identify(s.path)
+	return err
+}
+
+// Close closes the file and gives its ownership back. It waits for reads in progress. Nobody may call Apply any more.
+func (s *Store) Close() error {
+	var errs []error
+	close(s.closed)
+	if s.w != nil {
+		errs = append(errs, s.w.conn.close())
+		s.w = nil
+	}
+	for ; s.opened > 0; s.opened-- {
+		errs = append(errs, (<-s.readers).conn.close())
+	}
+	if s.owner != nil {
+		errs = append(errs, s.owner.release())
+		s.owner = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Info is what a store tells of itself.
+type Info struct {
+	Path          string
+	StoreID       string // random, made with the file; another one means another history
+	SchemaVersion int
+	SQLiteVersion string
+	Durability    Durability
+	OFDLocks      bool  // the driver's open file description locks are on
+	DBBytes       int64 // size of the database file
+	WALBytes      int64 // size of the write-ahead log
+	LockRetries   int64 // times that a lock was tried again
+	LockGaveUp    int64 // times that the retries were used up
+	OutsideWrites int64 // transactions that found changes by other processes
+	InDoubt       int64 // batches whose outcome is unknown
+	Batches       int64 // committed transactions
+	Requests      int64 // requests in them
+}
+
+// Info gives facts and counters. It never blocks.
+func (s *Store) Info() Info {
+	return Info{
+		Path: s.path, StoreID: s.id, SchemaVersion: schemaVersion, SQLiteVersion: sqliteVersion,
+		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLockingEnabled(),
+		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"),
+		LockRetries: s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
+		OutsideWrites: s.stats.outside.Load(), InDoubt: s.stats.inDoubt.Load(),
+		Batches: s.stats.batches.Load(), Requests: s.stats.requests.Load(),
+	}
+}
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

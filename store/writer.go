@@ -1,0 +1,248 @@
+package store
+
+import (
+	"context"
+	"time"
+	"unsafe"
+
+	"github.com/stated/stated/protocol"
+)
+
+// writer is the read-write connection: a reader, with the statements that change something. Everything here
+// happens inside the one transaction that Store.attempt has begun.
+type writer struct {
+	*reader
+
+	beginImmediate, commit                        *stmt
+	dataVersion, schemaCookie, getCounter         *stmt
+	update, insert, remove, clear, setCounter     *stmt
+	savepoint, rollbackToSavepoint, dropSavepoint *stmt
+
+	seen    bool  // this connection has looked at the file
+	version int64 // data_version when it last did
+	cookie  int64 // schema_version of the schema that was verified
+	base    int64 // the counter as the last commit left it
+	counter int64 // the counter with the changes of the transaction in progress
+
+	now     string    // updated_at of the batch, as text
+	nowTime time.Time // the same
+}
+
+func newWriter(c *conn, limit int64) (*writer, error) {
+	r, err := newReader(c, true, limit)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{reader: r}
+	return w, c.prepareAll([]statement{
+		{&w.beginImmediate, "BEGIN IMMEDIATE"},
+		{&w.commit, "COMMIT"},
+		{&w.dataVersion, "PRAGMA data_version"},
+		{&w.schemaCookie, "PRAGMA schema_version"},
+		{&w.getCounter, "SELECT revision FROM stated_meta WHERE id = 1"},
+		{&w.setCounter, "UPDATE stated_meta SET revision = ?1 WHERE id = 1"},
+		// OR ABORT: an outsider's constraint must undo its statement alone, not the transaction.
+		// A row whose revision somebody else moved ahead of the counter is not touched: see save.
+		{&w.update, `UPDATE OR ABORT agent_state SET state_json = ?2, updated_at = ?3, revision = ?4, checksum = ?5
+			WHERE agent_id = ?1 AND ifnull(revision, 1) < ?4`},
+		{&w.insert, `INSERT OR ABORT INTO agent_state (agent_id, state_json, updated_at, revision, checksum) VALUES (?1, ?2, ?3, ?4, ?5)`},
+		{&w.remove, "DELETE FROM agent_state WHERE agent_id = ?1"},
+		{&w.clear, "DELETE FROM agent_state"},
+		{&w.savepoint, "SAVEPOINT stated_txn"},
+		{&w.rollbackToSavepoint, "ROLLBACK TO stated_txn"},
+		{&w.dropSavepoint, "RELEASE stated_txn"},
+	})
+}
+
+// background is the context of everything between BEGIN and COMMIT: a caller who gives up must not interrupt a
+// transaction that others share.
+var background = context.Background()
+
+// catchUp learns, at the beginning of a transaction, what other processes have done since the last one: the counter,
+// and whether the schema is still ours. It reports whether there was anything.
+func (w *writer) catchUp(ctx context.Context, path string, highest int64) (outside bool, err error) {
+	w.counter = w.base
+	row, _, err := w.dataVersion.row(background)
+	if err != nil {
+		return false, err
+	}
+	version := row[0].(int64)
+	if w.seen && version == w.version {
+		return false, nil
+	}
+	row, _, err = w.schemaCookie.row(background)
+	if err != nil {
+		return false, err
+	}
+	if cookie := row[0].(int64); cookie != w.cookie {
+		if err := verify(ctx, w.conn, path); err != nil {
+			return false, err
+		}
+		w.cookie = cookie
+	}
+	row, ok, err := w.getCounter.row(background)
+	if err != nil {
+		return false, err
+	}
+	stored := int64(0)
+	if ok {
+		stored, ok = row[0].(int64)
+	}
+	if !ok {
+		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
+	}
+	outside, w.seen = w.seen, true
+	// Never behind what was once given out, even if somebody wrote a smaller number into the file.
+	w.base = max(stored, highest)
+	w.version, w.counter = version, w.base
+	return outside, nil
+}
+
+// setTime sets the updated_at of the changes that follow.
+func (w *writer) setTime(now time.Time) {
+	w.nowTime = now.UTC().Truncate(time.Millisecond)
+	w.now = w.nowTime.Format(timeLayout)
+}
+
+// do performs one operation of a batch. An error for which isOps holds is the operation's own; any other
+// concerns the whole batch.
+func (w *writer) do(op *protocol.Op) (protocol.Reply, error) {
+	switch op.Kind() {
+	case protocol.KindSave:
+		return w.save(op)
+	case protocol.KindDelete:
+		return w.delete(op)
+	case protocol.KindClear:
+		w.counter++
+		n, err := w.clear.exec(background)
+		return protocol.Reply{Count: n, Revision: w.counter}, err
+	case protocol.KindTxn:
+		return w.txn(op)
+	default:
+		return w.reader.do(background, op)
+	}
+}
+
+func (w *writer) save(op *protocol.Op) (protocol.Reply, error) {
+	if !op.Condition().None() {
+		current, err := w.doCurrent(background, op.ID())
+		if err != nil {
+			return protocol.Reply{}, err
+		}
+		if err := held(op, current); err != nil {
+			return skipped(op, current, err)
+		}
+	}
+	for {
+		revision := w.counter + 1
+		n, err := w.write(w.update, op, revision)
+		if err != nil {
+			return protocol.Reply{}, err
+		}
+		if n > 0 {
+			return w.saved(revision, true), nil
+		}
+		// Nothing was updated: there is no such agent, or its revision is not below ours.
+		row, ok, err := w.current.row(background, op.ID())
+		if err != nil {
+			return protocol.Reply{}, err
+		}
+		if ok {
+			if err := w.passForeign(op.ID(), row[0]); err != nil {
+				return protocol.Reply{}, err
+			}
+			continue
+		}
+		if _, err := w.write(w.insert, op, revision); err != nil {
+			return protocol.Reply{}, err
+		}
+		return w.saved(revision, false), nil
+	}
+}
+
+// passForeign deals with a revision that somebody else wrote into a row and that is not below the counter: an agent's
+// revision never goes down, so the counter moves ahead of it. What is not even a number is removed with its row.
+func (w *writer) passForeign(id string, value any) error {
+	revision, ok := value.(int64)
+	if !ok {
+		_, err := w.remove.exec(background, id)
+		return err
+	}
+	if revision > maxForeignRevision {
+		return protocol.Errorf(protocol.CodeCorrupt, "the row of agent %q is damaged: its revision is %d", id, revision)
+	}
+	w.counter = revision
+	return nil
+}
+
+// maxForeignRevision leaves the counter enough room for ever.
+const maxForeignRevision = 1 << 62
+
+func (w *writer) saved(revision int64, found bool) protocol.Reply {
+	w.counter = revision
+	return protocol.Reply{Found: found, Revision: revision, UpdatedAt: w.nowTime}
+}
+
+func (w *writer) write(s *stmt, op *protocol.Op, revision int64) (int64, error) {
+	return s.exec(background, op.ID(), text(op.State()), w.now, revision, protocol.Checksum(op.Digest(), revision))
+}
+
+// text lends the bytes to the driver as a string, which makes it bind them as TEXT; it copies them before it returns.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// skipped turns the conflict of an operation that may be skipped into a reply.
+func skipped(op *protocol.Op, current int64, err error) (protocol.Reply, error) {
+	if !op.Skip() {
+		return protocol.Reply{}, err
+	}
+	return protocol.Reply{Skipped: true, Found: current != 0, Revision: current}, nil
+}
+
+func (w *writer) delete(op *protocol.Op) (protocol.Reply, error) {
+	if !op.Condition().None() {
+		current, err := w.doCurrent(background, op.ID())
+		if err != nil {
+			return protocol.Reply{}, err
+		}
+		if err := held(op, current); err != nil {
+			return skipped(op, current, err)
+		}
+	}
+	n, err := w.remove.exec(background, op.ID())
+	if err != nil || n == 0 {
+		return protocol.Reply{}, err
+	}
+	w.counter++
+	return protocol.Reply{Found: true, Revision: w.counter}, nil
+}
+
+// txn performs a transaction's operations, or none of them.
+func (w *writer) txn(op *protocol.Op) (protocol.Reply, error) {
+	before := w.counter
+	if _, err := w.savepoint.exec(background); err != nil {
+		return protocol.Reply{}, err
+	}
+	reply, err := w.each(op, func(op *protocol.Op) (protocol.Reply, error) {
+		switch op.Kind() {
+		case protocol.KindSave:
+			return w.save(op)
+		case protocol.KindDelete:
+			return w.delete(op)
+		default:
+			return w.inTxn(background, op)
+		}
+	})
+	if err != nil && !isOps(err) {
+		return protocol.Reply{}, err // the whole batch is rolled back
+	}
+	if err != nil {
+		w.counter = before
+		if _, undo := w.rollbackToSavepoint.exec(background); undo != nil {
+			return protocol.Reply{}, undo
+		}
+	}
+	if _, release := w.dropSavepoint.exec(background); release != nil {
+		return protocol.Reply{}, release
+	}
+	return reply, err
+}
