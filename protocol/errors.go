@@ -88,7 +88,7 @@ type Error struct {
 	Err     error  // the cause, for errors.Is and the log; never sent to a client
 }
 
-// Errorf makes an Error. As with fmt.Errorf, %w keeps a cause; its text is part of the message.
+// Errorf makes an Error. As with fmt.Errorf, %w keeps a cause, one at the most; its text is part of the message.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
@@ -149,11 +149,14 @@ func CodeOf(err error) Code {
 // gives nothing away, except that of an ended context: that is CANCELED.
 func AsError(err error) *Error {
 	var e *Error
+	var code Code
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &code):
+		return Errorf(code, "%s", string(code))
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Errorf(CodeCanceled, "the caller gave up").Because(err)
 	default:

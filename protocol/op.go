@@ -166,7 +166,8 @@ func Count(prefix string) (Op, error) {
 // Clear removes every agent.
 func Clear() Op { return Op{kind: KindClear, size: opOverheadBytes} }
 
-// Txn performs Save, Load, Stat, Delete and Check operations in order, all or nothing. It returns INVALID for
+// Txn performs Save, Load, Stat, Delete and Check operations in order, all or nothing. The slice belongs to the Op
+// from then on. It returns INVALID for
 // more than [MaxTxnOps] of them, for none, or for an operation of another kind.
 func Txn(ops ...Op) (Op, error) { return txn(ops, MaxTxnOps) }
 

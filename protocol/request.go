@@ -30,7 +30,7 @@ func (r *Request) Op() *Op { return &r.op }
 func (r *Request) Reply() <-chan Reply { return r.reply }
 
 // Leave is called by a caller that stops waiting. True means that the request was not taken and never will be:
-// nothing was applied. False means that its outcome is unknown; the reply may still arrive.
+// nothing was applied. False means that its outcome is unknown; the reply may still arrive. Only the first call tells.
 func (r *Request) Leave() bool {
 	for {
 		switch r.state.Load() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -45,10 +46,12 @@ func ValidateState(state []byte) error {
 		return notJSON(invalidUTF8At(state), "invalid UTF-8")
 	}
 	if at, ok := deeperThan(state, MaxDepth); ok {
-		return notJSON(at, "more than "+strconv.Itoa(MaxDepth)+" levels deep")
+		return notJSON(at, tooDeep)
 	}
 	return nil
 }
+
+var tooDeep = "more than " + strconv.Itoa(MaxDepth) + " levels deep"
 
 func notJSON(at int, why string) error {
 	return Errorf(CodeInvalid, "state is not JSON at byte %d: %s", at, why).With(FactOffset, strconv.Itoa(at))
@@ -58,15 +61,20 @@ func notJSON(at int, why string) error {
 func syntaxError(state []byte) error {
 	var value json.RawMessage
 	var syntax *json.SyntaxError
-	if errors.As(json.Unmarshal(state, &value), &syntax) {
-		// Offset counts the bytes read, the offending one included, except at the end of the input.
-		at := int(syntax.Offset)
-		if at > 0 && at <= len(state) && syntax.Error() != "unexpected end of JSON input" {
-			at--
-		}
-		return notJSON(at, syntax.Error())
+	if !errors.As(json.Unmarshal(state, &value), &syntax) {
+		return notJSON(0, "not a JSON value")
 	}
-	return notJSON(0, "not a JSON value")
+	// Offset counts the bytes read, the offending one included.
+	at := max(0, min(int(syntax.Offset), len(state))-1)
+	if deep, ok := deeperThan(state[:at+1], MaxDepth); ok { // json has a limit of its own, which is higher
+		return notJSON(deep, tooDeep)
+	}
+	// At the end json reads one more byte, a space that is not there.
+	const end = "unexpected end of JSON input"
+	if syntax.Error() == end || strings.HasPrefix(syntax.Error(), "invalid character ' '") && state[at] != ' ' {
+		return notJSON(len(state), end)
+	}
+	return notJSON(at, syntax.Error())
 }
 
 func invalidUTF8At(b []byte) int {
