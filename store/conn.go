@@ -12,7 +12,10 @@ import (
 
 // conn is one connection of the driver, used by one goroutine at a time. It is what the store needs of
 // database/sql and no more.
-type conn struct{ raw driver.Conn }
+type conn struct {
+	raw      driver.Conn
+	prepared []*stmt // those that live as long as the connection
+}
 
 func connect(ctx context.Context, dsn string) (*conn, error) {
 	connector, err := sqlite.NewConnector(dsn)
@@ -26,8 +29,15 @@ func connect(ctx context.Context, dsn string) (*conn, error) {
 	return &conn{raw: raw}, nil
 }
 
-// close rolls back an open transaction, if there is one.
-func (c *conn) close() error { return c.raw.Close() }
+// close rolls back an open transaction, if there is one. The statements go first: while one is left, SQLite keeps the
+// connection half open, with its files and locks.
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.prepared {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, c.raw.Close())...)
+}
 
 // exec runs one or more statements once.
 func (c *conn) exec(ctx context.Context, sql string, args ...driver.Value) error {

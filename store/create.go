@@ -143,7 +143,7 @@ func build(ctx context.Context, c *conn, kind fileKind) error {
 		return err
 	}
 	return c.exec(ctx, "INSERT INTO stated_meta (id, schema_version, revision, store_id) VALUES (1, ?, ?, ?)",
-		int64(schemaVersion), int64(counter), rand.Text())
+		int64(SchemaVersion), int64(counter), rand.Text())
 }
 
 // inTransaction runs f between BEGIN IMMEDIATE and COMMIT.

@@ -9,9 +9,9 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// schemaVersion is the version of the file format that this code writes. It stands in stated_meta: user_version
+// SchemaVersion is the version of the file format that this code writes. It stands in stated_meta: user_version
 // belongs to the application that shares the file.
-const schemaVersion = 1
+const SchemaVersion = 1
 
 // applicationID marks files that stated created ("Sttd"); an adopted file keeps what it has.
 const applicationID = 0x53747464
@@ -157,8 +157,8 @@ func verify(ctx context.Context, c *conn, path string) error {
 	if !isInt {
 		return protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
 	}
-	if version > schemaVersion {
-		return refuse(path, "it has schema version %d, this program knows %d: use a newer one", version, schemaVersion)
+	if version > SchemaVersion {
+		return refuse(path, "it has schema version %d, this program knows %d: use a newer one", version, SchemaVersion)
 	}
 	ours, err := fitting(ctx, c, path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// sqliteVersion is the version of the SQLite that is linked in.
-const sqliteVersion = sqlite3.SQLITE_VERSION
+// SQLiteVersion is the version of the SQLite that is linked in.
+const SQLiteVersion = sqlite3.SQLITE_VERSION
 
 // Read performs an operation that changes nothing: load, stat, list, scan, count, or a transaction of load, stat and
 // check. It sees every change that Apply has reported before it began. It blocks until a read connection is free,

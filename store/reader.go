@@ -60,11 +60,13 @@ type statement struct {
 	sql string
 }
 
+// prepareAll prepares statements that live as long as the connection.
 func (c *conn) prepareAll(list []statement) (err error) {
 	for _, s := range list {
 		if *s.to, err = c.prepare(s.sql); err != nil {
 			return err
 		}
+		c.prepared = append(c.prepared, *s.to)
 	}
 	return nil
 }

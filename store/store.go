@@ -234,7 +234,7 @@ type Info struct {
 // Info gives facts and counters. It never blocks.
 func (s *Store) Info() Info {
 	return Info{
-		Path: s.path, StoreID: s.id, SchemaVersion: schemaVersion, SQLiteVersion: sqliteVersion,
+		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion, SQLiteVersion: SQLiteVersion,
 		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLockingEnabled(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"),
 		LockRetries: s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
