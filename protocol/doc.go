@@ -19,6 +19,7 @@
 //
 // # Order
 //
-// Requests of one caller that waits for each reply happen in that order. Requests that were started and not yet
-// answered are concurrent: each of them takes effect at one instant between its start and its reply.
+// Each request takes effect at one instant between its start and its reply. The changes that one goroutine starts, one
+// behind the other on one Handler, are applied in that order, also when it does not wait in between. A read that is
+// started before an earlier change was answered may or may not see it.
 package protocol

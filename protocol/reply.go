@@ -23,7 +23,7 @@ type Reply struct {
 	Count int64
 	// Entries is a page of a list or scan.
 	Entries []Entry
-	// Next is where the next page of a list begins (what to pass as after); empty on the last page.
+	// Next is what to pass as after for the next page of a list; empty when no agent follows.
 	Next string
 	// Replies answers the operations of a transaction, one each.
 	Replies []Reply

@@ -1,0 +1,444 @@
+package resp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/resp"
+)
+
+func dial(tb testing.TB, addr string, o resp.ClientOptions) *resp.Client {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), guard)
+	defer cancel()
+	c, err := resp.Dial(ctx, addr, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func must(op protocol.Op, err error) protocol.Op {
+	if err != nil {
+		panic(err)
+	}
+	return op
+}
+
+// Everything that the handler answers comes out at the other end of the wire.
+func TestClient_sameAsHandler(t *testing.T) {
+	fill := func(f *fake) *fake {
+		for _, id := range []string{"a", "b", "c"} {
+			f.put(id, `{"id":"`+id+`"}`)
+		}
+		return f
+	}
+	none := protocol.Condition{}
+	ops := []protocol.Op{
+		must(protocol.Load("a")), must(protocol.Load("none")), must(protocol.Stat("a")), must(protocol.Stat("none")),
+		must(protocol.Save("a", []byte(" [1,\r\n2]"), none)), must(protocol.Load("a")),
+		must(protocol.Save("new", []byte("1"), protocol.IfAbsent())), must(protocol.Save("new", []byte("1"), protocol.IfAbsent())),
+		must(protocol.Save("new", []byte("1"), protocol.IfExists())), must(protocol.Save("x", []byte("1"), protocol.IfExists())),
+		must(protocol.Save("b", []byte("1"), protocol.IfRevision(2))), must(protocol.Save("b", []byte("1"), protocol.IfRevision(2))),
+		must(protocol.Delete("new", protocol.IfExists())), must(protocol.Delete("new", protocol.IfExists())), must(protocol.Delete("new", none)),
+		must(protocol.Delete("b", protocol.IfRevision(1))),
+		must(protocol.List("", "", 0)), must(protocol.List("", "", 2)), must(protocol.List("", "", 3)), must(protocol.List("b", "", 1)),
+		must(protocol.List("", "b", protocol.MaxListLimit)), must(protocol.List("zz", "", 0)),
+		must(protocol.Count("")), must(protocol.Count("a")),
+		must(protocol.Txn(
+			must(protocol.Save("a", []byte("1"), protocol.IfExists())), must(protocol.Load("a")), must(protocol.Load("none")),
+			must(protocol.Stat("b")), must(protocol.Stat("none")), must(protocol.Delete("c", none)), must(protocol.Delete("c", none)),
+			must(protocol.Check("none", protocol.IfAbsent())), must(protocol.Check("b", protocol.IfExists())),
+			must(protocol.Save("a", []byte("2"), protocol.IfAbsent())).OrSkip(), must(protocol.Delete("b", protocol.IfRevision(99))).OrSkip(),
+		)),
+		must(protocol.Txn(must(protocol.Save("d", []byte("1"), none)), must(protocol.Check("a", protocol.IfRevision(1))))),
+		must(protocol.Load("d")), must(protocol.Bulk(must(protocol.Load("a")), must(protocol.Load("b")))),
+		protocol.Clear(), must(protocol.Count("")),
+	}
+	_, addr := serve(t, fill(newFake()), resp.Options{})
+	c, direct := dial(t, addr, resp.ClientOptions{Name: "test"}), fill(newFake())
+	for i, op := range ops {
+		want, wantErr := protocol.Do(t.Context(), direct, op)
+		got, gotErr := protocol.Do(t.Context(), c, op)
+		opts := []cmp.Option{cmpopts.IgnoreFields(protocol.Reply{}, "Err"), cmpopts.EquateEmpty(), ignoreFoundOfChecks(&op)}
+		if diff := cmp.Diff(want, got, opts...); diff != "" {
+			t.Errorf("%d, %s: (-direct +client)\n%s", i, op.Kind(), diff)
+		}
+		if diff := cmp.Diff(errorText(wantErr), errorText(gotErr)); diff != "" {
+			t.Errorf("%d, %s: (-direct +client)\n%s", i, op.Kind(), diff)
+		}
+	}
+}
+
+// ignoreFoundOfChecks leaves out what STATE.CHECK, and what was skipped, do not answer.
+func ignoreFoundOfChecks(op *protocol.Op) cmp.Option {
+	return cmp.FilterPath(func(p cmp.Path) bool {
+		if p.Last().String() != ".Found" || len(p) < 3 {
+			return false
+		}
+		index, ok := p.Index(-2).(cmp.SliceIndex)
+		return ok && (op.Ops()[index.Key()].Kind() == protocol.KindCheck || op.Ops()[index.Key()].Skip())
+	}, cmp.Ignore())
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestClient_refused(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{StateBytes: 100})
+	c := dial(t, addr, resp.ClientOptions{})
+	ctx := t.Context()
+	if _, err := protocol.Do(ctx, c, must(protocol.Scan(0, 1))); !errors.Is(err, protocol.CodeInvalid) {
+		t.Errorf("Scan: %v", err)
+	}
+	large := []byte(`"` + strings.Repeat("x", 100) + `"`)
+	for name, op := range map[string]protocol.Op{
+		"lone":        must(protocol.Save("a", large, protocol.Condition{})),
+		"transaction": must(protocol.Txn(must(protocol.Save("b", []byte("1"), protocol.Condition{})), must(protocol.Save("a", large, protocol.Condition{})))),
+	} {
+		_, err := protocol.Do(ctx, c, op)
+		var e *protocol.Error
+		if !errors.As(err, &e) || e.Code != protocol.CodeInvalid {
+			t.Errorf("%s: %v", name, err)
+		} else if _, ok := e.Fact(protocol.FactTooLarge); !ok {
+			t.Errorf("%s: the fact is missing: %v", name, err)
+		}
+	}
+	if n, err := c.Count(ctx, ""); n != 0 || err != nil {
+		t.Errorf("Count: %d, %v", n, err)
+	}
+}
+
+func TestClient_Dial(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := resp.Dial(ctx, addr, resp.ClientOptions{}); !errors.Is(err, protocol.CodeUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a server that says nothing: %v", err)
+	}
+	l.Close()
+	if _, err := resp.Dial(t.Context(), addr, resp.ClientOptions{}); !errors.Is(err, protocol.CodeUnavailable) {
+		t.Errorf("no server: %v", err)
+	}
+	if _, err := resp.Dial(t.Context(), addr, resp.ClientOptions{Name: "a b"}); !errors.Is(err, protocol.CodeInvalid) {
+		t.Errorf("a bad name: %v", err)
+	}
+	unix := unixListener(t)
+	serveOn(t, unix, newFake(), resp.Options{})
+	c := dial(t, "unix:"+unix.Addr().String(), resp.ClientOptions{})
+	if _, err := c.Save(t.Context(), "a", []byte("1")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClient_concurrent(t *testing.T) {
+	for _, o := range []resp.ClientOptions{{}, {Connections: 3}, {InFlight: 1}, {InFlight: 7}} {
+		t.Run(fmt.Sprintf("%d connections, %d in flight", o.Connections, o.InFlight), func(t *testing.T) {
+			f := newFake()
+			_, addr := serve(t, f, resp.Options{})
+			c := dial(t, addr, o)
+			var callers sync.WaitGroup
+			for i := range 20 {
+				callers.Go(func() { hammer(t, c, fmt.Sprintf("agent-%d", i)) })
+			}
+			callers.Wait()
+			if f.len() != 20 {
+				t.Errorf("%d agents", f.len())
+			}
+		})
+	}
+}
+
+func hammer(t *testing.T, c *resp.Client, id string) {
+	var revision int64
+	for n := range 50 {
+		state := fmt.Sprintf(`{"n":%d,"pad":%q}`, n, strings.Repeat("x", n*100))
+		reply, err := c.Txn(t.Context(), must(protocol.Save(id, []byte(state), protocol.Condition{})), must(protocol.Load(id)))
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			return
+		}
+		if got := string(reply.Replies[1].State); got != state || reply.Replies[0].Revision <= revision {
+			t.Errorf("%s: got %.50s", id, got)
+		}
+		revision = reply.Replies[0].Revision
+		got, err := c.Load(t.Context(), id)
+		if err != nil || string(got.State) != state {
+			t.Errorf("%s: %v, %.50s", id, err, got.State)
+		}
+	}
+}
+
+// Requests that were started one behind the other are performed in that order.
+func TestClient_startedInOrder(t *testing.T) {
+	f := newFake()
+	_, addr := serve(t, f, resp.Options{})
+	c := dial(t, addr, resp.ClientOptions{InFlight: 10})
+	var all []*protocol.Request
+	for i := range 200 {
+		r := protocol.NewRequest(must(protocol.Save("a", fmt.Append(nil, i), protocol.Condition{})))
+		c.Start(t.Context(), r)
+		all = append(all, r)
+	}
+	for i, r := range all {
+		if reply := c.Wait(t.Context(), r); reply.Err != nil || reply.Revision != int64(i+1) {
+			t.Fatalf("%d: %+v", i, reply)
+		}
+	}
+}
+
+// scripted is a server that reads greetings properly and does what the test says with everything else.
+func scripted(t *testing.T, behave func(nc net.Conn, r io.Reader)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer nc.Close()
+				p := newPeer(t, nc)
+				if _, err := io.ReadFull(p.r, make([]byte, len(bulks("HELLO", "3")))); err != nil {
+					return // a client that was closed meanwhile
+				}
+				p.send("%0\r\n")
+				behave(nc, p.r)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	return l.Addr().String()
+}
+
+func TestClient_lostConnection(t *testing.T) {
+	addr := scripted(t, func(_ net.Conn, r io.Reader) { _, _ = io.ReadFull(r, make([]byte, 10)) })
+	for _, c := range []struct {
+		op   protocol.Op
+		want protocol.Code
+	}{
+		{must(protocol.Save("a", []byte("1"), protocol.Condition{})), protocol.CodeUnknown},
+		{must(protocol.Txn(must(protocol.Delete("a", protocol.Condition{})))), protocol.CodeUnknown},
+		{protocol.Clear(), protocol.CodeUnknown},
+		{must(protocol.Load("a")), protocol.CodeUnavailable},
+		{must(protocol.List("", "", 0)), protocol.CodeUnavailable},
+	} {
+		if _, err := protocol.Do(t.Context(), dial(t, addr, resp.ClientOptions{}), c.op); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %s", c.op.Kind(), err, c.want)
+		}
+	}
+}
+
+// Of requests that are cut off while they are written, those that were not begun are certainly not applied.
+func TestClient_notBegun(t *testing.T) {
+	here, there := net.Pipe() // without a buffer: what was written was read
+	conns := make(chan net.Conn, 1)
+	conns <- here
+	dialer := func(context.Context, string, string) (net.Conn, error) {
+		select {
+		case nc := <-conns:
+			return nc, nil
+		default:
+			return nil, errors.New("only once")
+		}
+	}
+	greeted := make(chan *peer, 1)
+	go func() {
+		p := newPeer(t, there)
+		p.until("3\r\n")
+		p.send("%0\r\n")
+		greeted <- p
+	}()
+	c := dial(t, "pipe", resp.ClientOptions{Dialer: dialer})
+	p := receive(t, greeted)
+	start := func(id string) *protocol.Request {
+		r := protocol.NewRequest(must(protocol.Save(id, []byte("1"), protocol.Condition{})))
+		c.Start(t.Context(), r)
+		return r
+	}
+	first := start("first")
+	p.until("STATE") // the write of it is under way
+	second := start("second")
+	third := protocol.NewRequest(must(protocol.Load("third")))
+	c.Start(t.Context(), third)
+	p.Close()
+	if err := c.Wait(t.Context(), first).Err; !errors.Is(err, protocol.CodeUnknown) {
+		t.Errorf("first: %v", err)
+	}
+	for _, r := range []*protocol.Request{second, third} {
+		if err := c.Wait(t.Context(), r).Err; !errors.Is(err, protocol.CodeUnavailable) {
+			t.Errorf("%s: %v", r.Op().ID(), err)
+		}
+	}
+}
+
+func TestClient_nonsense(t *testing.T) {
+	for _, nonsense := range []string{"hello\r\n", "+OK\r\n", "*1\r\n:1\r\n", "_\r\n:1\r\n", "$9999999999999\r\n", "*2\r\n:1\r\n"} {
+		addr := scripted(t, func(nc net.Conn, r io.Reader) {
+			_, _ = io.ReadFull(r, make([]byte, 10))
+			_, _ = nc.Write([]byte(nonsense))
+		})
+		c := dial(t, addr, resp.ClientOptions{})
+		if _, err := c.Save(t.Context(), "a", []byte("1")); !errors.Is(err, protocol.CodeUnknown) {
+			t.Errorf("%q: %v", nonsense, err)
+		}
+	}
+}
+
+func TestClient_reconnect(t *testing.T) {
+	f := newFake()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	s := serveOn(t, l, f, resp.Options{})
+	c := dial(t, addr, resp.ClientOptions{MaxBackoff: 5 * time.Millisecond})
+	if _, err := c.Save(t.Context(), "a", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a read fails", func() bool {
+		_, err := c.Load(t.Context(), "a")
+		if err != nil && !errors.Is(err, protocol.CodeUnavailable) {
+			t.Fatalf("got %v", err)
+		}
+		return err != nil
+	})
+	if l, err = net.Listen("tcp", addr); err != nil {
+		t.Skipf("the port is taken: %v", err)
+	}
+	serveOn(t, l, f, resp.Options{})
+	eventually(t, "it is back", func() bool {
+		reply, err := c.Load(t.Context(), "a")
+		return err == nil && string(reply.State) == "1"
+	})
+}
+
+func TestClient_deadline(t *testing.T) {
+	f := newFake()
+	release, started := make(chan struct{}), make(chan struct{}, 10)
+	f.before = func(_ context.Context, _ *protocol.Request) *protocol.Reply {
+		started <- struct{}{}
+		<-release
+		return nil
+	}
+	_, addr := serve(t, f, resp.Options{})
+	t.Cleanup(func() { close(release) })
+	c := dial(t, addr, resp.ClientOptions{InFlight: 1})
+
+	// Sent, and still without a reply.
+	ctx, cancel := context.WithCancelCause(t.Context())
+	write := protocol.NewRequest(must(protocol.Save("a", []byte("1"), protocol.Condition{})))
+	c.Start(ctx, write)
+	receive(t, started)
+	why := errors.New("no patience")
+	cancel(why)
+	if err := c.Wait(ctx, write).Err; !errors.Is(err, protocol.CodeUnknown) || !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("a write that was sent: %v", err)
+	}
+
+	// Not sent, since nothing else goes out before the first is answered.
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer stop()
+	var last error
+	for range 5 { // one or two have room in a queue
+		r := protocol.NewRequest(must(protocol.Save("a", []byte("1"), protocol.Condition{})))
+		c.Start(ctx, r)
+		last = c.Wait(ctx, r).Err
+	}
+	if !errors.Is(last, protocol.CodeOverloaded) || !errors.Is(last, context.DeadlineExceeded) {
+		t.Errorf("a write that was not sent: %v", last)
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	stop()
+	if _, err := c.Load(ctx, "a"); !errors.Is(err, protocol.CodeCanceled) && !errors.Is(err, protocol.CodeUnavailable) {
+		t.Errorf("a canceled read: %v", err)
+	}
+}
+
+func TestClient_Close(t *testing.T) {
+	f := newFake()
+	started := make(chan struct{}, 1)
+	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+		started <- struct{}{}
+		<-ctx.Done()
+		return &protocol.Reply{Err: protocol.AsError(ctx.Err())}
+	}
+	s, addr := serve(t, f, resp.Options{})
+	c := dial(t, addr, resp.ClientOptions{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Save(context.Background(), "a", []byte("1"))
+		done <- err
+	}()
+	receive(t, started)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := receive(t, done); !errors.Is(err, protocol.CodeUnknown) {
+		t.Errorf("the request under way: %v", err)
+	}
+	if _, err := c.Load(t.Context(), "a"); !errors.Is(err, protocol.CodeUnavailable) {
+		t.Errorf("afterwards: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.Shutdown(ctx) // the request waits for its context
+}
+
+// A server that does not read must not keep the client from closing.
+func TestClient_CloseWhileWriting(t *testing.T) {
+	writing, stuck := make(chan struct{}), make(chan struct{})
+	addr := scripted(t, func(_ net.Conn, r io.Reader) {
+		_, _ = io.ReadFull(r, make([]byte, 10))
+		close(writing)
+		<-stuck
+	})
+	t.Cleanup(func() { close(stuck) })
+	c := dial(t, addr, resp.ClientOptions{})
+	var callers sync.WaitGroup
+	large := []byte(`"` + strings.Repeat("x", 6<<20) + `"`)
+	for range 4 {
+		callers.Go(func() {
+			if _, err := c.Save(context.Background(), "a", large); err == nil {
+				t.Error("a save was answered")
+			}
+		})
+	}
+	receive(t, writing)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	callers.Wait()
+}

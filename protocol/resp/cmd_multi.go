@@ -1,0 +1,290 @@
+package resp
+
+import (
+	"strconv"
+
+	"github.com/stated/stated/protocol"
+)
+
+// transaction is what a connection has queued since MULTI, and what it watches.
+type transaction struct {
+	open    bool
+	aborted bool // a command was refused; EXEC will do nothing
+	plans   []*plan
+	ops     int // of all plans
+	bytes   int // reserved bytes that the queued commands hold
+	watched []watch
+}
+
+// watch is an agent and the revision it had, 0 for none.
+type watch struct {
+	id       string
+	revision int64
+}
+
+func multiCommands() []spec {
+	const family = "transactions"
+	return []spec{
+		{
+			name: "multi", arity: 1, flags: flagFast | flagControl | flagInstant, family: family, handle: multi,
+			summary: "Starts a transaction: the commands that follow are queued.",
+		},
+		{
+			name: "exec", arity: 1, flags: flagControl | flagOrdered, family: family, handle: exec,
+			summary: "Performs the queued commands, all or none.",
+		},
+		{
+			name: "discard", arity: 1, flags: flagFast | flagControl | flagInstant, family: family, handle: discard,
+			summary: "Forgets the queued commands.",
+		},
+		{
+			name: "watch", arity: -2, flags: flagFast | flagControl, family: family, keys: [3]int{1, -1, 1}, handle: watchAgents,
+			summary: "Makes the next EXEC depend on agents staying unchanged.",
+		},
+		{
+			name: "unwatch", arity: 1, flags: flagFast | flagInstant, family: family, handle: unwatch,
+			summary: "Forgets the watched agents.",
+		},
+	}
+}
+
+func multi(x *executor, _ [][]byte) {
+	if x.tx.open {
+		x.out.fail(redisError("ERR MULTI calls can not be nested"))
+		return
+	}
+	x.tx.open = true
+	x.noteTransaction()
+	x.out.ok()
+}
+
+// queue adds a command to the transaction, or refuses it.
+func (x *executor) queue(s *spec, cmd *command) {
+	p, err := x.planQueued(s, cmd)
+	if err != nil {
+		x.refuse(err)
+	}
+	if x.tx.aborted {
+		x.dropQueue() // what will not be performed need not be kept
+		x.c.account.give(cmd.size)
+	} else {
+		x.tx.plans = append(x.tx.plans, p)
+		x.tx.ops += len(p.ops)
+		x.tx.bytes += cmd.size
+		x.noteTransaction()
+	}
+	if err == nil {
+		x.out.simple("QUEUED")
+	}
+}
+
+func (x *executor) planQueued(s *spec, cmd *command) (*plan, error) {
+	if s.flags&flagMulti == 0 {
+		return nil, redisError("ERR Command not allowed inside a transaction")
+	}
+	p, err := s.plan(cmd.args, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(x.c.srv.opts.StateBytes); err != nil {
+		return nil, err
+	}
+	if x.tx.ops+len(p.ops) > protocol.MaxTxnOps {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "the transaction has more than %d operations", protocol.MaxTxnOps)
+	}
+	if most := x.c.srv.opts.RequestBytes; x.tx.bytes+cmd.size > most {
+		return nil, protocol.Errorf(protocol.CodeInvalid,
+			"the transaction has more than %d bytes (limits.request_bytes)", most).With(protocol.FactTooLarge, "1")
+	}
+	return p, nil
+}
+
+// refuse answers an error to a command that cannot be performed, nor queued.
+func (x *executor) refuse(err error) {
+	if x.tx.open {
+		x.tx.aborted = true
+	}
+	x.out.fail(err)
+}
+
+// dropQueue forgets the queued commands and returns their bytes.
+func (x *executor) dropQueue() {
+	x.c.account.give(x.tx.bytes)
+	x.tx.plans, x.tx.ops, x.tx.bytes = nil, 0, 0
+	x.noteTransaction()
+}
+
+// leaveMulti ends the transaction and the watches.
+func (x *executor) leaveMulti() {
+	x.dropQueue()
+	x.tx = transaction{}
+	x.noteTransaction()
+}
+
+func (x *executor) noteTransaction() {
+	x.c.about.update(func(a *about) {
+		a.watched = len(x.tx.watched)
+		a.queued = -1
+		if x.tx.open {
+			a.queued = len(x.tx.plans)
+		}
+	})
+}
+
+func discard(x *executor, _ [][]byte) {
+	if !x.tx.open {
+		x.out.fail(redisError("ERR DISCARD without MULTI"))
+		return
+	}
+	x.leaveMulti()
+	x.out.ok()
+}
+
+func exec(x *executor, _ [][]byte) {
+	tx := x.tx
+	switch {
+	case !tx.open:
+		x.instantly(func() { x.out.fail(redisError("ERR EXEC without MULTI")) })
+		return
+	case tx.aborted:
+		x.leaveMulti()
+		x.instantly(func() { x.out.fail(errExecAbort) })
+		return
+	}
+	x.tx.bytes = 0 // the plan holds them from here on
+	x.leaveMulti()
+	p, err := tx.plan()
+	switch {
+	case err != nil:
+		x.c.account.give(tx.bytes)
+		x.instantly(func() { x.out.fail(err) })
+	case len(p.ops) == 0:
+		x.c.account.give(tx.bytes)
+		x.instantly(func() { x.out.array(0) })
+	default:
+		x.submit(p, tx.bytes)
+	}
+}
+
+// plan makes one plan of the queued ones, behind a check of each watched agent.
+func (tx *transaction) plan() (*plan, error) {
+	checks := len(tx.watched)
+	if checks+tx.ops > protocol.MaxTxnOps {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%d watched agents and %d operations are more than %d",
+			checks, tx.ops, protocol.MaxTxnOps)
+	}
+	all := &plan{txn: true, ops: make([]protocol.Op, 0, checks+tx.ops)}
+	for _, w := range tx.watched {
+		cond := protocol.IfAbsent()
+		if w.revision != 0 {
+			cond = protocol.IfRevision(w.revision)
+		}
+		op, err := protocol.Check(w.id, cond)
+		if err != nil {
+			return nil, err
+		}
+		all.ops = append(all.ops, op)
+	}
+	for _, p := range tx.plans {
+		all.ops = append(all.ops, p.ops...)
+	}
+	plans := tx.plans
+	all.render = func(o *output, replies []protocol.Reply) {
+		o.array(len(plans))
+		replies = replies[checks:]
+		for _, p := range plans {
+			p.render(o, replies[:len(p.ops)])
+			replies = replies[len(p.ops):]
+		}
+	}
+	all.failed = func(o *output, err error) { failExec(o, err, checks) }
+	return all, nil
+}
+
+// failExec words the failure of a transaction: nil if a watched agent changed; else the error, with the index
+// counted in the client's own operations.
+func failExec(o *output, err error, checks int) {
+	index, ok := protocol.ConflictIndex(err)
+	switch {
+	case !ok || protocol.CodeOf(err) != protocol.CodeConflict:
+		o.fail(err)
+	case index < checks:
+		o.nullArray()
+	default:
+		e := *protocol.AsError(err)
+		e.Facts = append([]protocol.Fact(nil), e.Facts...)
+		for i := range e.Facts {
+			if e.Facts[i].Key == protocol.FactIndex {
+				e.Facts[i].Value = strconv.Itoa(index - checks)
+			}
+		}
+		o.fail(&e)
+	}
+}
+
+func watchAgents(x *executor, args [][]byte) {
+	if x.tx.open {
+		x.out.fail(redisError("ERR WATCH inside MULTI is not allowed"))
+		return
+	}
+	fresh, ops, err := x.newWatches(args[1:])
+	if err == nil && len(ops) > 0 {
+		err = x.statWatches(fresh, ops)
+	}
+	if err != nil {
+		x.out.fail(err)
+		return
+	}
+	x.tx.watched = append(x.tx.watched, fresh...)
+	x.noteTransaction()
+	x.out.ok()
+}
+
+// newWatches gives the agents that are not watched yet. An agent watched before keeps its revision: it is the
+// older one that the client relies on.
+func (x *executor) newWatches(ids [][]byte) ([]watch, []protocol.Op, error) {
+	seen := map[string]bool{}
+	for _, w := range x.tx.watched {
+		seen[w.id] = true
+	}
+	var fresh []watch
+	var ops []protocol.Op
+	for _, id := range ids {
+		op, err := protocol.Stat(string(id))
+		if err != nil {
+			return nil, nil, err
+		}
+		if seen[op.ID()] {
+			continue
+		}
+		seen[op.ID()] = true
+		fresh, ops = append(fresh, watch{id: op.ID()}), append(ops, op)
+	}
+	if len(seen) > maxWatches {
+		return nil, nil, protocol.Errorf(protocol.CodeInvalid, "at most %d agents can be watched", maxWatches)
+	}
+	return fresh, ops, nil
+}
+
+func (x *executor) statWatches(fresh []watch, ops []protocol.Op) error {
+	op, err := protocol.Bulk(ops...)
+	if err != nil {
+		return err
+	}
+	reply, err := x.do(op)
+	if err != nil {
+		return err
+	}
+	for i, r := range reply.Replies {
+		if r.Found {
+			fresh[i].revision = r.Revision
+		}
+	}
+	return nil
+}
+
+func unwatch(x *executor, _ [][]byte) {
+	x.tx.watched = nil
+	x.noteTransaction()
+	x.out.ok()
+}

@@ -1,0 +1,250 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// executor performs the commands of one connection, in order.
+type executor struct {
+	c       *conn
+	out     *output
+	pending []pending
+	tx      transaction
+
+	ending   bool // no further command of this connection is performed
+	polite   bool // the client is to get the last reply even if it is still sending
+	settling bool // settle is at work, or panicked
+
+	// step is the context of the requests that are under way together; nil between two steps.
+	step    context.Context
+	endStep context.CancelFunc
+}
+
+// pending is a reply that is still to be written: that of a request that was started, or, behind one, a text.
+type pending struct {
+	request *protocol.Request
+	plan    *plan
+	text    []byte
+	size    int // reserved bytes that the command holds
+}
+
+// execute performs runs until the input ends or a command ends the connection. It reports whether to linger.
+func (c *conn) execute() (polite bool) {
+	x := &executor{c: c, out: &output{proto: 2, conn: c.nc, timeout: c.srv.opts.RequestTimeout}}
+	defer x.finishStep()
+	for run := range c.runs {
+		buffer := c.srv.buffers.Get().(*[]byte)
+		x.out.buf = (*buffer)[:0]
+		x.perform(run)
+		select { // what came meanwhile shares the step
+		case more := <-c.runs:
+			x.perform(more)
+		default:
+		}
+		x.guard(x.settle)
+		x.out.flush()
+		if cap(x.out.buf) > 0 {
+			*buffer, x.out.buf = x.out.buf, nil
+			c.srv.buffers.Put(buffer)
+		}
+		if timedOut(x.out.err) {
+			c.srv.opts.Logger.Warn().Int64("client", c.id).Msg("a client does not take its replies, closing")
+			break
+		}
+		if x.ending || c.life.Err() != nil {
+			break
+		}
+	}
+	return x.polite && x.out.err == nil
+}
+
+func (x *executor) perform(run []*command) {
+	for _, cmd := range run {
+		if x.ending || x.c.life.Err() != nil {
+			return
+		}
+		x.guard(func() { x.one(cmd) })
+		if timedOut(x.out.err) {
+			x.ending = true
+		}
+	}
+}
+
+// guard calls f and turns a panic into the end of this connection alone. It reports whether f returned.
+func (x *executor) guard(f func()) (ok bool) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		ok = false
+		x.c.srv.opts.Logger.Error().Int64("client", x.c.id).Interface("panic", p).Bytes("stack", debug.Stack()).
+			Msg("a command handler panicked")
+		x.ending, x.polite = true, true
+		switch {
+		case x.settling: // the replies behind this one would be taken for this one
+			x.pending = nil
+		case !x.guard(x.settle):
+			return // it has written the last reply
+		}
+		x.out.fail(protocol.Errorf(protocol.CodeInternal, "internal error, see the log"))
+	}()
+	f()
+	return true
+}
+
+// one performs one command, or starts it.
+func (x *executor) one(cmd *command) {
+	if cmd.last != nil {
+		x.settle()
+		x.out.fail(cmd.last)
+		x.ending, x.polite = true, true
+		return
+	}
+	x.c.srv.commands.Add(1)
+	s, err := x.c.srv.table.find(cmd.args)
+	x.note(s)
+	switch {
+	case err != nil:
+		x.instantly(func() { x.refuse(err) })
+	case x.tx.open && s.flags&flagControl == 0:
+		x.instantly(func() { x.queue(s, cmd) })
+		return // the transaction holds the command's bytes
+	case s.plan != nil:
+		x.performPlan(s, cmd)
+		return // so does what is pending
+	case s.flags&flagInstant != 0:
+		x.instantly(func() { s.handle(x, cmd.args) })
+	case s.flags&flagOrdered != 0:
+		s.handle(x, cmd.args)
+	default:
+		x.settle()
+		s.handle(x, cmd.args)
+	}
+	x.c.account.give(cmd.size)
+}
+
+func (x *executor) note(s *spec) {
+	x.c.about.update(func(a *about) {
+		a.active = time.Now()
+		if s != nil {
+			a.command = s.name
+		}
+	})
+}
+
+func (x *executor) performPlan(s *spec, cmd *command) {
+	p, err := s.plan(cmd.args, false)
+	if err == nil {
+		err = p.check(x.c.srv.opts.StateBytes)
+	}
+	if err != nil {
+		x.instantly(func() { x.out.fail(err) })
+		x.c.account.give(cmd.size)
+		return
+	}
+	x.submit(p, cmd.size)
+}
+
+// submit performs a plan that holds size reserved bytes: it starts one that only writes, and leaves its answer
+// to settle; any other waits for the writes before it and is answered at once.
+func (x *executor) submit(p *plan, size int) {
+	op, err := p.op()
+	if err != nil {
+		x.instantly(func() { p.fail(x.out, err) })
+		x.c.account.give(size)
+		return
+	}
+	if p.onlyWrites() {
+		r := protocol.NewRequest(op)
+		x.c.srv.handler.Start(x.begin(), r)
+		x.pending = append(x.pending, pending{request: r, plan: p, size: size})
+		if len(x.pending) >= maxRun {
+			x.settle()
+		}
+		return
+	}
+	x.settle()
+	if err := x.fits(p); err != nil {
+		p.fail(x.out, err)
+	} else {
+		reply, _ := x.do(op)
+		x.answer(p, reply)
+	}
+	x.c.account.give(size)
+}
+
+// do performs one operation and waits for it.
+func (x *executor) do(op protocol.Op) (protocol.Reply, error) {
+	defer x.finishStep()
+	return protocol.Do(x.begin(), x.c.srv.handler, op)
+}
+
+// settle waits for what was started and writes the answers, in order.
+func (x *executor) settle() {
+	defer x.finishStep()
+	x.settling = true
+	for i := range x.pending {
+		p := x.pending[i]
+		x.pending[i] = pending{}
+		if p.request == nil {
+			x.out.buf = append(x.out.buf, p.text...)
+			x.out.flushIfLarge()
+		} else {
+			x.answer(p.plan, x.c.srv.handler.Wait(x.begin(), p.request))
+		}
+		x.c.account.give(p.size)
+	}
+	x.pending = x.pending[:0]
+	x.settling = false
+}
+
+func (x *executor) answer(p *plan, r protocol.Reply) {
+	replies, err := p.replies(r)
+	if err == nil && !p.writes() {
+		if n := replyBytes(replies); n > x.c.srv.opts.OutputBytes {
+			err = tooLarge(n, x.c.srv.opts.OutputBytes, "ask for less at once")
+		}
+	}
+	if err != nil {
+		p.fail(x.out, err)
+		return
+	}
+	p.render(x.out, replies)
+}
+
+// instantly writes a reply that depends on nothing, behind those that are pending.
+func (x *executor) instantly(write func()) {
+	if len(x.pending) == 0 {
+		write()
+		return
+	}
+	out := x.out
+	defer func() { x.out = out }()
+	x.out = &output{proto: out.proto}
+	write()
+	x.pending = append(x.pending, pending{text: x.out.buf})
+}
+
+// begin gives the context of the current step, which it starts if need be.
+func (x *executor) begin() context.Context {
+	if x.step == nil {
+		x.step, x.endStep = context.WithTimeout(x.c.life, x.c.srv.opts.RequestTimeout)
+	}
+	return x.step
+}
+
+func (x *executor) finishStep() {
+	if x.endStep != nil {
+		x.endStep()
+		x.step, x.endStep = nil, nil
+	}
+}
+
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,4 @@
+package resp
+
+// AppendCommand lets the external tests write what the client writes.
+var AppendCommand = appendCommand

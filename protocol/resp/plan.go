@@ -1,0 +1,173 @@
+package resp
+
+import (
+	"github.com/stated/stated/protocol"
+)
+
+// plan is what a command on agents wants: operations, and how to word their replies. The same plan serves a
+// command that stands alone and one that is queued in MULTI.
+type plan struct {
+	ops    []protocol.Op
+	txn    bool // a transaction even if it is of one operation
+	render func(o *output, replies []protocol.Reply)
+	// failed, if set, words an error.
+	failed func(o *output, err error)
+}
+
+// planOne is a plan of one operation, as its constructor gave it.
+func planOne(op protocol.Op, err error, render func(o *output, r protocol.Reply)) (*plan, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &plan{
+		ops:    []protocol.Op{op},
+		render: func(o *output, replies []protocol.Reply) { render(o, replies[0]) },
+	}, nil
+}
+
+// op is the operation to submit.
+func (p *plan) op() (protocol.Op, error) {
+	switch {
+	case p.txn:
+		return protocol.Txn(p.ops...)
+	case len(p.ops) > 1:
+		return protocol.Bulk(p.ops...)
+	default:
+		return p.ops[0], nil
+	}
+}
+
+// replies gives one reply for each operation, whether or not it was a transaction. To find nothing, or to skip,
+// is no error here, as it is none in a transaction.
+func (p *plan) replies(r protocol.Reply) ([]protocol.Reply, error) {
+	if !p.txn && len(p.ops) == 1 {
+		switch code := protocol.CodeOf(r.Err); {
+		case code == protocol.CodeNotFound:
+			return []protocol.Reply{{}}, nil
+		case code == protocol.CodeConflict && p.ops[0].Skip():
+			return []protocol.Reply{{Skipped: true}}, nil
+		case r.Err != nil:
+			return nil, r.Err
+		}
+		if k := p.ops[0].Kind(); k == protocol.KindLoad || k == protocol.KindStat {
+			r.Found = true
+		}
+		return []protocol.Reply{r}, nil
+	}
+	if r.Err == nil && len(r.Replies) != len(p.ops) {
+		return nil, protocol.Errorf(protocol.CodeInternal, "%d operations got %d replies", len(p.ops), len(r.Replies))
+	}
+	return r.Replies, r.Err
+}
+
+func (p *plan) fail(o *output, err error) {
+	if p.failed != nil {
+		p.failed(o, err)
+		return
+	}
+	o.fail(err)
+}
+
+func (p *plan) writes() bool {
+	for i := range p.ops {
+		if p.ops[i].Writes() {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyWrites reports whether the plan can be started before the writes in front of it are answered. One that
+// also loads cannot, since many such replies waiting at once would take too much memory.
+func (p *plan) onlyWrites() bool { return p.writes() && p.loads() == 0 }
+
+func (p *plan) loads() (n int) {
+	for i := range p.ops {
+		if p.ops[i].Kind() == protocol.KindLoad {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *plan) check(stateBytes int) error {
+	for i := range p.ops {
+		if err := p.ops[i].CheckStateBytes(stateBytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fits returns INVALID if the states that the plan loads would make too large a reply. It looks at their sizes
+// first, so that the reply is refused before it takes memory and, in a transaction, before anything is applied.
+func (x *executor) fits(p *plan) error {
+	most := x.c.srv.opts.OutputBytes
+	if n := p.loads(); n < 2 || n <= most/x.c.srv.opts.StateBytes {
+		return nil
+	}
+	sizes, err := x.sizes(p)
+	if err != nil {
+		return err
+	}
+	total := 0
+	for i := range p.ops {
+		switch op := &p.ops[i]; op.Kind() {
+		case protocol.KindSave:
+			before := sizes[op.ID()]
+			sizes[op.ID()] = len(op.State())
+			if op.Skip() { // it may stay as it was
+				sizes[op.ID()] = max(before, len(op.State()))
+			}
+		case protocol.KindLoad:
+			total += sizes[op.ID()]
+		}
+		if total > most {
+			return tooLarge(total, most, "ask for fewer agents at once")
+		}
+	}
+	return nil
+}
+
+// sizes gives the size of each state that the plan loads, as it is now.
+func (x *executor) sizes(p *plan) (map[string]int, error) {
+	sizes := map[string]int{}
+	var stats []protocol.Op
+	for i := range p.ops {
+		id := p.ops[i].ID()
+		if _, seen := sizes[id]; seen || p.ops[i].Kind() != protocol.KindLoad {
+			continue
+		}
+		stat, err := protocol.Stat(id)
+		if err != nil {
+			return nil, err
+		}
+		sizes[id] = 0
+		stats = append(stats, stat)
+	}
+	op, err := protocol.Bulk(stats...)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := x.do(op)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range reply.Replies {
+		sizes[stats[i].ID()] = int(r.Bytes)
+	}
+	return sizes, nil
+}
+
+const entryOverhead = 64 // bytes of a listed agent on the wire, beyond its id
+
+// replyBytes is about how long replies are on the wire.
+func replyBytes(replies []protocol.Reply) (n int) {
+	for i := range replies {
+		n += len(replies[i].State)
+		for _, e := range replies[i].Entries {
+			n += len(e.ID) + entryOverhead
+		}
+	}
+	return n
+}

@@ -1,0 +1,120 @@
+package resp
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// reader parses a connection's input into runs of commands. It is the io.Reader below its own buffer: that is how
+// it knows when it is about to block, and hands over what has come so far.
+type reader struct {
+	c     *conn
+	d     decoder
+	run   []*command
+	bytes int  // of run
+	timed bool // a read deadline is set
+}
+
+// read parses until the input ends or cannot go on.
+func (c *conn) read() {
+	defer close(c.runs)
+	r := &reader{c: c}
+	r.d = decoder{
+		r:       bufio.NewReaderSize(r, readBuffer),
+		limits:  c.srv.limits(),
+		many:    c.srv.table.takesMany,
+		reserve: r.reserve,
+	}
+	for {
+		cmd, err := r.d.next()
+		if err != nil {
+			r.end(err)
+			return
+		}
+		r.run = append(r.run, cmd)
+		r.bytes += cmd.size
+		if len(r.run) >= maxRun || r.bytes >= maxRunBytes {
+			if r.handOver() != nil {
+				return
+			}
+		}
+	}
+}
+
+// limits are those of a client that may send anything. Clients that have yet to authenticate will get less.
+func (s *Server) limits() limits {
+	return limits{args: maxArgs, manyArgs: maxManyArgs, bytes: s.opts.RequestBytes, line: maxLineBytes}
+}
+
+// Read implements io.Reader for the buffer.
+func (r *reader) Read(p []byte) (int, error) {
+	if err := r.handOver(); err != nil {
+		return 0, err
+	}
+	r.setDeadline()
+	return r.c.nc.Read(p)
+}
+
+// setDeadline limits how long a half-read command may hold memory that others wait for. A client that is idle,
+// or in the middle of something small, may take its time.
+func (r *reader) setDeadline() {
+	timed := r.d.used > readBuffer
+	if !timed && !r.timed {
+		return
+	}
+	var at time.Time
+	if timed {
+		at = time.Now().Add(r.c.srv.opts.RequestTimeout)
+	}
+	r.timed = timed
+	_ = r.c.nc.SetReadDeadline(at) // if it fails, so does the read
+	if r.c.draining.Load() {
+		r.c.drain() // it may have been undone just now
+	}
+}
+
+// reserve is the decoder's way to memory.
+func (r *reader) reserve(n int) error {
+	if n <= 0 {
+		r.c.account.give(-n)
+		return nil
+	}
+	// What has come must be on its way before we wait, since its answers make the room.
+	return r.c.account.take(r.c.reading, n, func() { _ = r.handOver() })
+}
+
+// handOver gives the executor what was parsed so far. It blocks while the executor is busy with earlier runs.
+func (r *reader) handOver() error {
+	if len(r.run) == 0 {
+		return nil
+	}
+	select {
+	case r.c.runs <- r.run:
+		r.run, r.bytes = nil, 0
+		return nil
+	case <-r.c.life.Done():
+		return r.c.life.Err()
+	}
+}
+
+// end decides what the end of the input means for the commands that came before it.
+func (r *reader) end(err error) {
+	var timeout net.Error
+	var refused *protocol.Error
+	var wrong protocolError
+	switch {
+	case r.c.draining.Load(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errBrowser):
+	case errors.As(err, &refused), errors.As(err, &wrong):
+		r.run = append(r.run, &command{last: err})
+	case errors.As(err, &timeout) && timeout.Timeout():
+		r.run = append(r.run, &command{last: protocolError("the rest of a large command did not come in time")})
+	default:
+		r.c.cancel() // a reset: nobody is there to read the answers
+	}
+	_ = r.handOver()
+}

@@ -1,0 +1,397 @@
+package resp_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/resp"
+)
+
+func TestServer_protocolErrors(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{})
+	for input, want := range map[string]string{
+		"*2\r\n$3\r\nGET\r\n$10000000000\r\n":        "-ERR Protocol error: invalid bulk length 10000000000, one command has at most 67108864 bytes\r\n",
+		"*100000000\r\n":                             "-ERR Protocol error: invalid multibulk length\r\n",
+		"PING\r\n*1\r\nPING\r\n":                     "+PONG\r\n-ERR Protocol error: expected '$', got 'P'\r\n",
+		"*2000\r\n$4\r\nPING\r\n":                    "-ERR Protocol error: too many arguments: at most 1024 are allowed here\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\n\r\n":         "",
+		"GET / HTTP/1.1\r\nHost: x\r\nPING\r\n":      "-ERR wrong number of arguments for 'get' command\r\n",
+		strings.Repeat("x", 70<<10) + "\r\nPING\r\n": "-ERR Protocol error: too big inline request\r\n",
+	} {
+		t.Run(fmt.Sprintf("%.30q", input), func(t *testing.T) {
+			p := connect(t, addr)
+			p.send(input)
+			if got := p.rest(); got != want {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+func TestServer_tooManyClients(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{Connections: 2})
+	a, b := connect(t, addr), connect(t, addr)
+	a.ask("PING")
+	b.ask("PING")
+	if got := connect(t, addr).rest(); got != "-ERR max number of clients reached\r\n" {
+		t.Errorf("got %q", got)
+	}
+	_, err := resp.Dial(context.Background(), addr, resp.ClientOptions{})
+	if !errors.Is(err, protocol.CodeUnavailable) {
+		t.Errorf("Dial: %v", err)
+	}
+	a.Close()
+	eventually(t, "there is room again", func() bool {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_, _ = nc.Write([]byte("PING\r\n"))
+		line := make([]byte, 5)
+		_, err = io.ReadFull(nc, line)
+		return err == nil && string(line) == "+PONG"
+	})
+}
+
+func TestServer_stateTooLarge(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{StateBytes: 10})
+	p := connect(t, addr)
+	if got := p.ask("SET a 12345678901"); !strings.HasPrefix(got, "-INVALID too_large=1 ") {
+		t.Errorf("got %q", got)
+	}
+	if got := p.ask("MULTI\r\nSET a 12345678901\r\nEXEC"); !strings.HasPrefix(got, "+OK\r\n-INVALID too_large=1 ") || !strings.Contains(got, "-EXECABORT ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServer_outputLimit(t *testing.T) {
+	f := newFake()
+	var ids []string
+	for i := range 100 {
+		ids = append(ids, fmt.Sprintf("agent-%02d", i))
+		f.put(ids[i], `"`+strings.Repeat("x", 998)+`"`)
+	}
+	f.put("large", `"`+strings.Repeat("x", 60_000)+`"`)
+	_, addr := serve(t, f, resp.Options{OutputBytes: 50_000, StateBytes: 100_000})
+	p := connect(t, addr)
+	for _, c := range []string{
+		"MGET " + strings.Join(ids, " "), "GET large", "STATE.LOAD large",
+		"MULTI\r\nSET new 1\r\nMGET " + strings.Join(ids, " ") + "\r\nEXEC",
+	} {
+		if got := p.ask(c); !strings.Contains(got, "-INVALID too_large=1 the reply has ") {
+			t.Errorf("%.30s: got %.200q", c, got)
+		}
+	}
+	if got := p.ask("EXISTS new"); got != ":0\r\n" {
+		t.Errorf("a refused transaction was applied")
+	}
+	if got := p.ask("MGET " + strings.Join(ids[:40], " ")); !strings.HasPrefix(got, "*40\r\n$1000\r\n") {
+		t.Errorf("got %.200q", got)
+	}
+	// What a transaction writes counts for what it reads later.
+	if got := p.ask("MULTI\r\nSET large 1\r\nGET large\r\nGET agent-01\r\nEXEC"); !strings.Contains(got, "*3\r\n+OK\r\n$1\r\n1\r\n$1000\r\n") {
+		t.Errorf("got %.200q", got)
+	}
+}
+
+func TestServer_outputLimitOfLists(t *testing.T) {
+	f := newFake()
+	for i := range 1000 {
+		f.put(fmt.Sprintf("agent-%d", i), "1")
+	}
+	_, addr := serve(t, f, resp.Options{OutputBytes: 5_000})
+	p := connect(t, addr)
+	for c, instead := range map[string]string{
+		"KEYS *": "use SCAN", "STATE.LIST LIMIT 1000": "use a lower LIMIT",
+	} {
+		if got := p.ask(c); !strings.HasPrefix(got, "-INVALID too_large=1 ") || !strings.Contains(got, instead) {
+			t.Errorf("%s: got %.200q", c, got)
+		}
+	}
+	if got := p.ask("KEYS agent-99*"); !strings.HasPrefix(got, "*11\r\n") {
+		t.Errorf("got %.200q", got)
+	}
+}
+
+// A MULTI without end keeps no more than one command may have.
+func TestServer_endlessMulti(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{RequestBytes: 100_000})
+	p := connect(t, addr)
+	p.send("MULTI\r\n")
+	p.until("+OK\r\n")
+	value := `"` + strings.Repeat("x", 9_000) + `"`
+	refused := 0
+	for range 50 {
+		p.send(bulks("SET", "a", value))
+		if line := p.until("\r\n"); strings.HasPrefix(line, "-INVALID too_large=1 ") {
+			refused++
+		} else if line != "+QUEUED\r\n" {
+			t.Fatalf("got %q", line)
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d commands were refused, 1 should be: the next ones are not kept", refused)
+	}
+	if info := p.ask("EXEC\r\nCLIENT INFO"); !strings.HasPrefix(info, "-EXECABORT ") || strings.Contains(info, "tot-mem=9") {
+		t.Errorf("got %q", info)
+	}
+	_, addr = serve(t, newFake(), resp.Options{})
+	p = connect(t, addr)
+	p.send("MULTI\r\n" + strings.Repeat(bulks("SET", "a", "1"), 1025) + "EXEC\r\n")
+	got := p.until("-EXECABORT Transaction discarded because of previous errors.\r\n")
+	if strings.Count(got, "+QUEUED\r\n") != 1024 || !strings.Contains(got, "-INVALID the transaction has more than 1024 operations\r\n") {
+		t.Errorf("got %.100q", got)
+	}
+}
+
+// Half-sent commands of several connections hold the memory: another one is refused, and served once there is room.
+func TestServer_inflightLimit(t *testing.T) {
+	const large = 100_000
+	_, addr := serve(t, newFake(), resp.Options{InflightBytes: 350_000, RequestTimeout: 300 * time.Millisecond})
+	value := `"` + strings.Repeat("x", large) + `"`
+	command := bulks("SET", "a", value)
+	// A handler that does not answer would do as well, but this is what an attacker can do.
+	multi := make([]*peer, 3)
+	for i := range multi {
+		multi[i] = connect(t, addr)
+		multi[i].send("MULTI\r\n" + command)
+		multi[i].until("+QUEUED\r\n")
+	}
+	p := connect(t, addr)
+	p.send(command)
+	if got := p.rest(); !strings.HasPrefix(got, "-OVERLOADED ") {
+		t.Errorf("got %q", got)
+	}
+	if got := connect(t, addr).ask("SET small 1"); got != "+OK\r\n" {
+		t.Errorf("a small command: %q", got)
+	}
+	if got := multi[0].ask("EXEC"); got != "*1\r\n+OK\r\n" {
+		t.Errorf("EXEC: %q", got)
+	}
+	if got := connect(t, addr).ask(command); got != "+OK\r\n" {
+		t.Errorf("with room again: %q", got)
+	}
+}
+
+// One who stops in the middle of a large command does not hold memory for ever.
+func TestServer_halfCommand(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{RequestTimeout: 50 * time.Millisecond})
+	p := connect(t, addr)
+	p.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n" + strings.Repeat("x", 100_000))
+	if got := p.rest(); got != "-ERR Protocol error: the rest of a large command did not come in time\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServer_neverReads(t *testing.T) {
+	f := newFake()
+	f.put("a", `"`+strings.Repeat("x", 1<<20)+`"`)
+	_, addr := serve(t, f, resp.Options{RequestTimeout: 100 * time.Millisecond})
+	p := connect(t, addr)
+	// The write fails once the server has given up.
+	for {
+		if _, err := p.Write([]byte(strings.Repeat("GET a\r\n", 100))); err != nil {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				t.Fatal("the connection is still open")
+			}
+			return
+		}
+	}
+}
+
+func TestServer_panic(t *testing.T) {
+	for name, commands := range map[string]string{
+		"read": "SET a 1\r\nGET panic\r\nSET a 2\r\n", "write": "SET a 1\r\nSET panic 1\r\nSET a 2\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+				if r.Op().ID() == "panic" {
+					panic("on purpose")
+				}
+				return nil
+			}
+			checkPanic(t, f, commands, "+OK\r\n-INTERNAL internal error, see the log\r\n")
+		})
+	}
+	t.Run("wait", func(t *testing.T) {
+		f := newFake()
+		f.waits = func(_ context.Context, r *protocol.Request) {
+			if r.Op().ID() == "panic" {
+				panic("on purpose")
+			}
+		}
+		checkPanic(t, f, "SET a 1\r\nSET panic 1\r\nSET a 2\r\n", "+OK\r\n-INTERNAL internal error, see the log\r\n")
+	})
+}
+
+func checkPanic(t *testing.T, h protocol.Handler, commands, want string) {
+	t.Helper()
+	var log lockedBuffer
+	_, addr := serve(t, h, resp.Options{Logger: zerolog.New(&log)})
+	p := connect(t, addr)
+	p.send(commands)
+	if got := p.rest(); got != want {
+		t.Errorf("got %q", got)
+	}
+	if got := log.String(); !strings.Contains(got, "on purpose") || !strings.Contains(got, "server_test.go") {
+		t.Errorf("the log has no stack: %s", got)
+	}
+	if got := connect(t, addr).ask("PING"); got != "+PONG\r\n" {
+		t.Errorf("afterwards: %q", got)
+	}
+}
+
+// What a handler answers is worded by one map.
+func TestServer_handlerErrors(t *testing.T) {
+	f := newFake()
+	_, addr := serve(t, f, resp.Options{})
+	for err, want := range map[error]string{
+		protocol.Errorf(protocol.CodeLocked, "held\nby 7").With("attempts", "6"): "-LOCKED attempts=6 held by 7\r\n",
+		protocol.Errorf(protocol.CodeForbidden, "no"):                            "-NOPERM no\r\n",
+		protocol.Errorf(protocol.CodeUnauthenticated, "who"):                     "-NOAUTH who\r\n",
+		errors.New("secret"): "-INTERNAL internal error, see the log\r\n",
+	} {
+		f.before = func(context.Context, *protocol.Request) *protocol.Reply { return &protocol.Reply{Err: err} }
+		p := connect(t, addr)
+		for _, c := range []string{"GET a", "SET a 1", "DEL a b", "KEYS *", "WATCH a", "SCAN 0"} {
+			if got := p.ask(c); got != want {
+				t.Errorf("%s: got %q, want %q", c, got, want)
+			}
+		}
+		p.Close()
+	}
+}
+
+// A time that cannot be read is null.
+func TestServer_noTime(t *testing.T) {
+	f := newFake()
+	f.now = func() time.Time { return time.Time{} }
+	_, addr := serve(t, f, resp.Options{})
+	p := connect(t, addr)
+	if got := p.ask("STATE.SAVE a 1\r\nSTATE.LIST"); got != "*2\r\n:1\r\n$-1\r\n*1\r\n*4\r\n$1\r\na\r\n:1\r\n$-1\r\n:1\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServer_requestTimeout(t *testing.T) {
+	f := newFake()
+	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+		<-ctx.Done()
+		return &protocol.Reply{Err: protocol.Errorf(protocol.CodeLocked, "to the deadline").Because(ctx.Err())}
+	}
+	_, addr := serve(t, f, resp.Options{RequestTimeout: 20 * time.Millisecond})
+	if got := connect(t, addr).ask("SET a 1\r\nGET a"); got != "-LOCKED to the deadline\r\n-LOCKED to the deadline\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestServer_Shutdown(t *testing.T) {
+	f := newFake()
+	release, started := make(chan struct{}), make(chan struct{})
+	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+		if r.Op().ID() == "slow" {
+			close(started)
+			<-release
+		}
+		return nil
+	}
+	s, addr := serve(t, f, resp.Options{})
+	idle, busy := connect(t, addr), connect(t, addr)
+	idle.ask("PING")
+	busy.send("GET slow\r\nSET a 1\r\nGET a\r\n")
+	receive(t, started)
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(context.Background()) }()
+	if got := idle.rest(); got != "" {
+		t.Errorf("idle: %q", got)
+	}
+	if _, err := net.Dial("tcp", addr); err == nil {
+		t.Error("it still accepts")
+	}
+	close(release)
+	if got := busy.rest(); got != "$-1\r\n+OK\r\n$1\r\n1\r\n" {
+		t.Errorf("busy: %q", got)
+	}
+	if err := receive(t, done); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Errorf("a second Shutdown: %v", err)
+	}
+	if err := s.Serve(unixListener(t)); err != nil {
+		t.Errorf("Serve afterwards: %v", err)
+	}
+}
+
+func TestServer_ShutdownCuts(t *testing.T) {
+	f := newFake()
+	started := make(chan struct{})
+	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+		close(started)
+		<-ctx.Done()
+		return &protocol.Reply{Err: protocol.AsError(ctx.Err())}
+	}
+	s, addr := serve(t, f, resp.Options{})
+	p := connect(t, addr)
+	p.send("GET a\r\n")
+	receive(t, started)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	p.rest()
+}
+
+func TestServer_severalListeners(t *testing.T) {
+	s, addr := serve(t, newFake(), resp.Options{})
+	l := unixListener(t)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	nc, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newPeer(t, nc).ask("SET a 1")
+	if got := connect(t, addr).ask("GET a"); got != "$1\r\n1\r\n" {
+		t.Errorf("got %q", got)
+	}
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := receive(t, served); err != nil {
+		t.Error(err)
+	}
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
