@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stated/stated/protocol"
+)
+
+// The commands of one operation each.
+
+func newSaveCommand(p *program) *cobra.Command {
+	t, cond, asJSON := &target{p: p}, &condition{}, false
+	cmd := &cobra.Command{
+		Use:   "save ID [FILE or -]",
+		Short: "Save an agent's state: a JSON document from a file or standard input, byte for byte",
+		Args:  args(1, 2, "an agent id and perhaps a file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			state, err := p.readState(args[1:])
+			if err != nil {
+				return err
+			}
+			return t.do(cmd.Context(), writing, func(ctx context.Context, m protocol.Methods) error {
+				reply, err := m.SaveIf(ctx, args[0], state, cond.get(cmd))
+				if err != nil {
+					return err
+				}
+				return p.printChange(asJSON, changeJSON{ID: args[0], Revision: reply.Revision, UpdatedAt: timeJSON(reply.UpdatedAt)})
+			})
+		},
+	}
+	t.addFlags(cmd)
+	cond.addFlags(cmd, true)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// readState reads the state from the named file, or from standard input.
+func (p *program) readState(file []string) ([]byte, error) {
+	if len(file) == 0 || file[0] == "-" {
+		if isTerminal(p.in) {
+			_, _ = fmt.Fprintln(p.err, "stated: type the state, end with Ctrl-D") // a hint only
+		}
+		return io.ReadAll(p.in)
+	}
+	state, err := os.ReadFile(file[0])
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return state, nil
+}
+
+func newLoadCommand(p *program) *cobra.Command {
+	t, asJSON := &target{p: p}, false
+	cmd := &cobra.Command{
+		Use:   "load ID",
+		Short: "Print an agent's state, byte for byte",
+		Args:  args(1, 1, "one agent id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.do(cmd.Context(), reading, func(ctx context.Context, m protocol.Methods) error {
+				reply, err := m.Load(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if !asJSON {
+					return p.printState(reply.State)
+				}
+				if err := protocol.ValidateState(reply.State); err != nil {
+					return err // another program wrote something else: it cannot stand inside JSON
+				}
+				return p.printJSON(recordJSON{
+					changeJSON: changeJSON{ID: args[0], Revision: reply.Revision, UpdatedAt: timeJSON(reply.UpdatedAt)},
+					State:      reply.State,
+				})
+			})
+		},
+	}
+	t.addFlags(cmd)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// printState writes the bytes as they are. On a terminal a line break ends them.
+func (p *program) printState(state []byte) error {
+	if _, err := p.out.Write(state); err != nil {
+		return err
+	}
+	if isTerminal(p.out) && len(state) > 0 && state[len(state)-1] != '\n' {
+		_, err := fmt.Fprintln(p.out)
+		return err
+	}
+	return nil
+}
+
+func newDeleteCommand(p *program) *cobra.Command {
+	t, cond, asJSON := &target{p: p}, &condition{}, false
+	cmd := &cobra.Command{
+		Use:   "delete ID",
+		Short: "Delete an agent",
+		Args:  args(1, 1, "one agent id"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.do(cmd.Context(), writing, func(ctx context.Context, m protocol.Methods) error {
+				reply, err := m.DeleteIf(ctx, args[0], cond.get(cmd))
+				if err != nil {
+					return err
+				}
+				if !reply.Found {
+					return protocol.NotFound(args[0])
+				}
+				return p.printChange(asJSON, changeJSON{ID: args[0], Revision: reply.Revision})
+			})
+		},
+	}
+	t.addFlags(cmd)
+	cond.addFlags(cmd, false)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+func newListCommand(p *program) *cobra.Command {
+	t, asJSON, after, limit := &target{p: p}, false, "", 0
+	cmd := &cobra.Command{
+		Use:   "list [PREFIX]",
+		Short: "List agents in byte order of their ids, with revision, time of the last change and size",
+		Args:  args(0, 1, "at most a prefix"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix := ""
+			if len(args) == 1 {
+				prefix = args[0]
+			}
+			if limit < 0 {
+				return usagef("--limit %d is below 0", limit)
+			}
+			return t.do(cmd.Context(), reading, func(ctx context.Context, m protocol.Methods) error {
+				return p.printList(ctx, m, prefix, after, limit, asJSON)
+			})
+		},
+	}
+	t.addFlags(cmd)
+	cmd.Flags().StringVar(&after, "after", "", "begin behind this id")
+	cmd.Flags().IntVar(&limit, "limit", 0, "print at most so many; 0 = all")
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// listPage is how many agents are asked for at a time.
+const listPage = 1000
+
+// printList prints page by page, so that any number of agents takes the same memory.
+func (p *program) printList(ctx context.Context, m protocol.Methods, prefix, after string, limit int, asJSON bool) error {
+	if !asJSON {
+		if _, err := fmt.Fprintf(p.out, "%12s  %-23s  %12s  %s\n", "REVISION", "UPDATED (UTC)", "BYTES", "AGENT"); err != nil {
+			return err
+		}
+	}
+	for left := limit; ; {
+		page := listPage
+		if limit > 0 {
+			page = min(page, left)
+		}
+		reply, err := m.List(ctx, prefix, after, page)
+		if err != nil {
+			return err
+		}
+		for _, e := range reply.Entries {
+			if err := p.printEntry(e, asJSON); err != nil {
+				return err
+			}
+		}
+		left -= len(reply.Entries)
+		if after = reply.Next; after == "" || limit > 0 && left <= 0 {
+			return nil
+		}
+	}
+}
+
+func (p *program) printEntry(e protocol.Entry, asJSON bool) error {
+	if asJSON {
+		return p.printJSON(entryJSON{
+			changeJSON: changeJSON{ID: e.ID, Revision: e.Revision, UpdatedAt: timeJSON(e.UpdatedAt)}, Bytes: e.Bytes,
+		})
+	}
+	updated := "-"
+	if !e.UpdatedAt.IsZero() {
+		updated = e.UpdatedAt.Format("2006-01-02 15:04:05.000")
+	}
+	_, err := fmt.Fprintf(p.out, "%12d  %-23s  %12d  %s\n", e.Revision, updated, e.Bytes, e.ID)
+	return err
+}
+
+func newCountCommand(p *program) *cobra.Command {
+	t, asJSON := &target{p: p}, false
+	cmd := &cobra.Command{
+		Use:   "count [PREFIX]",
+		Short: "Count agents",
+		Args:  args(0, 1, "at most a prefix"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix := ""
+			if len(args) == 1 {
+				prefix = args[0]
+			}
+			return t.do(cmd.Context(), reading, func(ctx context.Context, m protocol.Methods) error {
+				n, err := m.Count(ctx, prefix)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return p.printJSON(map[string]int64{"count": n})
+				}
+				_, err = fmt.Fprintln(p.out, n)
+				return err
+			})
+		},
+	}
+	t.addFlags(cmd)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+func newClearCommand(p *program) *cobra.Command {
+	t, asJSON, yes := &target{p: p}, false, false
+	cmd := &cobra.Command{
+		Use:   "clear --yes",
+		Short: "Delete every agent",
+		Args:  args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				return usagef("clear deletes every agent: say --yes if you mean it")
+			}
+			return t.do(cmd.Context(), writing, func(ctx context.Context, m protocol.Methods) error {
+				reply, err := m.Clear(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return p.printJSON(map[string]int64{"deleted": reply.Count, "revision": reply.Revision})
+				}
+				_, err = fmt.Fprintf(p.out, "deleted %d agents, revision %d\n", reply.Count, reply.Revision)
+				return err
+			})
+		},
+	}
+	t.addFlags(cmd)
+	cmd.Flags().BoolVar(&yes, "yes", false, "really delete every agent")
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+// changeJSON is what --json prints of one agent.
+type changeJSON struct {
+	ID        string     `json:"agent_id"`
+	Revision  int64      `json:"revision"`
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+}
+
+type entryJSON struct {
+	changeJSON
+	Bytes int64 `json:"bytes"`
+}
+
+type recordJSON struct {
+	changeJSON
+	State json.RawMessage `json:"state"`
+}
+
+func timeJSON(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func (p *program) printChange(asJSON bool, c changeJSON) error {
+	if asJSON {
+		return p.printJSON(c)
+	}
+	_, err := fmt.Fprintf(p.out, "revision %d\n", c.Revision)
+	return err
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stated/stated/config"
+)
+
+// run executes one command line and gives the exit code.
+func run(ctx context.Context, args []string, s streams, environ []string) int {
+	p := &program{streams: s, environ: environ}
+	root := newRootCommand(p)
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !p.began {
+		err = usageError{err} // cobra's own complaint: an unknown command, flags that exclude each other
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(s.err, "stated: %s\n", message(err)) // there is nobody else to tell
+	}
+	return exitCode(err)
+}
+
+// program is what the commands share.
+type program struct {
+	streams
+	environ []string
+
+	configFile string
+	settings   []config.Setting
+	began      bool // a command runs: its command line was in order
+}
+
+// getenv reads a variable that belongs to the command line, not to the configuration.
+func (p *program) getenv(name string) string {
+	for _, entry := range p.environ {
+		if key, value, _ := strings.Cut(entry, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+func (p *program) config() (*config.Loaded, error) {
+	file := p.configFile
+	if file == "" {
+		file = p.getenv("STATED_CONFIG")
+	}
+	return config.Load(config.Source{File: file, Environ: p.environ, Set: p.settings})
+}
+
+func newRootCommand(p *program) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "stated",
+		Short: "Keep the state of agents: one JSON document for each agent id, in one SQLite file",
+		Long: `stated keeps the state of agents: one JSON document for each agent id, in one SQLite file.
+Many workers save and load at once; nothing that was acknowledged is lost.
+
+  stated serve                                  run the daemon on ./stated.db
+  echo '{"turn":1}' | stated save alice         save through it
+  stated load alice                             load
+  sqlite3 stated.db 'select * from agent_state' look at the file itself
+
+` + exitHelp,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = cmd.Help() // writes to the terminal only
+			return usagef("name a command")
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.configFile, "config", "", "read settings from this YAML file (or STATED_CONFIG)")
+	flags.Var(&settingFlag{p: p}, "set", "set a configuration key: --set key=value, repeatable; `stated config` lists the keys")
+	flags.Var(&settingFlag{p: p, key: "log.level", flag: "--log-level"}, "log-level", "trace, debug, info, warn or error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see: %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		newServeCommand(p), newSaveCommand(p), newLoadCommand(p), newDeleteCommand(p), newListCommand(p),
+		newCountCommand(p), newClearCommand(p), newCheckCommand(p), newBackupCommand(p), newConfigCommand(p),
+		newVersionCommand(p),
+	)
+	for _, cmd := range root.Commands() {
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			p.began = true
+			return run(cmd, args)
+		}
+	}
+	return root
+}
+
+// settingFlag is a flag that sets a key of the configuration: a fixed one, or the one in its text.
+type settingFlag struct {
+	p    *program
+	key  string
+	flag string
+	text string
+}
+
+// Set implements pflag.Value.
+func (f *settingFlag) Set(text string) error {
+	f.text = text
+	if f.key != "" {
+		f.p.settings = append(f.p.settings, config.Setting{Key: f.key, Value: text, Origin: f.flag})
+		return nil
+	}
+	key, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return fmt.Errorf("%q is not of the form key=value", text)
+	}
+	f.p.settings = append(f.p.settings, config.Setting{Key: key, Value: value, Origin: "--set"})
+	return nil
+}
+
+// String implements pflag.Value.
+func (f *settingFlag) String() string { return f.text }
+
+// Type implements pflag.Value.
+func (f *settingFlag) Type() string {
+	if f.key == "" {
+		return "key=value"
+	}
+	return "string"
+}
+
+// args refuses another number of arguments, as an error of usage that says what is wanted.
+func args(least, most int, wanted string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if len(given) < least || len(given) > most {
+			return usagef("%s takes %s, not %d arguments; see: %s --help", cmd.Name(), wanted, len(given), cmd.CommandPath())
+		}
+		return nil
+	}
+}
