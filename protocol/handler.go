@@ -3,6 +3,9 @@ package protocol
 import "context"
 
 // Handler performs requests. The in-process actor is one, and so is the network client.
+//
+// A handler bounds what one reply may hold: a transaction that would load more is refused with INVALID and
+// [FactTooLarge], and nothing of it is applied.
 type Handler interface {
 	// Start hands the request over. It returns as soon as the request has its place, so that a caller can start
 	// several before it waits for the first; it blocks while there is no room, until ctx ends. It reports

@@ -19,6 +19,7 @@ type fake struct {
 	rows     map[string]row
 	rowid    int64
 	now      func() time.Time
+	most     int // bytes that one transaction may load; 0 = any number
 
 	// before, if set, is called for each started request; a nil result performs it.
 	before func(ctx context.Context, r *protocol.Request) *protocol.Reply
@@ -79,12 +80,6 @@ func (f *fake) len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.rows)
-}
-
-func (f *fake) state(id string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rows[id].state
 }
 
 func (f *fake) put(id, state string) {
@@ -165,8 +160,12 @@ func (f *fake) txn(ops []protocol.Op) protocol.Reply {
 		rows[id] = r
 	}
 	var all protocol.Reply
+	size := 0
 	for i := range ops {
 		r := f.one(&ops[i])
+		if size += len(r.State); f.most > 0 && size > f.most {
+			r.Err = protocol.Errorf(protocol.CodeInvalid, "the reply has %d bytes", size).With(protocol.FactTooLarge, "1")
+		}
 		if r.Err != nil && ops[i].Skip() {
 			r = protocol.Reply{Skipped: true, Found: r.Found}
 		}

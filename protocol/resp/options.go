@@ -15,7 +15,9 @@ type Options struct {
 	// InflightBytes is the most bytes of commands over all connections, from before they are read until they are
 	// answered. A read buffer's worth for each connection is free. Default 512 MiB.
 	InflightBytes int
-	// OutputBytes is the most bytes of one reply, and of the replies that wait for one connection. Default 32 MiB.
+	// OutputBytes is the most bytes of one reply, and of the replies that wait for one connection. The handler should
+	// have the same limit for the states that a transaction loads, so that it refuses the transaction before anything
+	// is applied. Default 32 MiB.
 	OutputBytes int
 	// StateBytes is the most bytes of one state. Default 8 MiB.
 	StateBytes int

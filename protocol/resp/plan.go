@@ -79,15 +79,13 @@ func (p *plan) writes() bool {
 
 // onlyWrites reports whether the plan can be started before the writes in front of it are answered. One that
 // also loads cannot, since many such replies waiting at once would take too much memory.
-func (p *plan) onlyWrites() bool { return p.writes() && p.loads() == 0 }
-
-func (p *plan) loads() (n int) {
+func (p *plan) onlyWrites() bool {
 	for i := range p.ops {
 		if p.ops[i].Kind() == protocol.KindLoad {
-			n++
+			return false
 		}
 	}
-	return n
+	return p.writes()
 }
 
 func (p *plan) check(stateBytes int) error {
@@ -97,66 +95,6 @@ func (p *plan) check(stateBytes int) error {
 		}
 	}
 	return nil
-}
-
-// fits returns INVALID if the states that the plan loads would make too large a reply. It looks at their sizes
-// first, so that the reply is refused before it takes memory and, in a transaction, before anything is applied.
-func (x *executor) fits(p *plan) error {
-	most := x.c.srv.opts.OutputBytes
-	if n := p.loads(); n < 2 || n <= most/x.c.srv.opts.StateBytes {
-		return nil
-	}
-	sizes, err := x.sizes(p)
-	if err != nil {
-		return err
-	}
-	total := 0
-	for i := range p.ops {
-		switch op := &p.ops[i]; op.Kind() {
-		case protocol.KindSave:
-			before := sizes[op.ID()]
-			sizes[op.ID()] = len(op.State())
-			if op.Skip() { // it may stay as it was
-				sizes[op.ID()] = max(before, len(op.State()))
-			}
-		case protocol.KindLoad:
-			total += sizes[op.ID()]
-		}
-		if total > most {
-			return tooLarge(total, most, "ask for fewer agents at once")
-		}
-	}
-	return nil
-}
-
-// sizes gives the size of each state that the plan loads, as it is now.
-func (x *executor) sizes(p *plan) (map[string]int, error) {
-	sizes := map[string]int{}
-	var stats []protocol.Op
-	for i := range p.ops {
-		id := p.ops[i].ID()
-		if _, seen := sizes[id]; seen || p.ops[i].Kind() != protocol.KindLoad {
-			continue
-		}
-		stat, err := protocol.Stat(id)
-		if err != nil {
-			return nil, err
-		}
-		sizes[id] = 0
-		stats = append(stats, stat)
-	}
-	op, err := protocol.Bulk(stats...)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := x.do(op)
-	if err != nil {
-		return nil, err
-	}
-	for i, r := range reply.Replies {
-		sizes[stats[i].ID()] = int(r.Bytes)
-	}
-	return sizes, nil
 }
 
 const entryOverhead = 64 // bytes of a listed agent on the wire, beyond its id
