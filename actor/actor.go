@@ -78,7 +78,7 @@ type Actor struct {
 	closeOnce sync.Once
 	done      chan struct{} // closed when the writer is gone
 	ctx       context.Context
-	cancel    context.CancelFunc // ends the writer's wait for the lock
+	cancel    context.CancelFunc // ends the writer's wait for the lock; called when the writer is gone, too
 	wg        sync.WaitGroup
 	stats     stats
 }
@@ -156,7 +156,7 @@ func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
 	if err := op.CheckStateBytes(a.opts.StateBytes); err != nil {
 		return err
 	}
-	if err := a.room.Acquire(ctx, a.weight(r)); err != nil {
+	if err := a.acquire(ctx, a.weight(r)); err != nil {
 		return a.notAdmitted(ctx)
 	}
 	select {
@@ -169,6 +169,17 @@ func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
 		a.room.Release(a.weight(r))
 		return errClosing()
 	}
+}
+
+// acquire waits for room in the mailbox, until ctx ends or the writer is gone: nobody would make room any more.
+func (a *Actor) acquire(ctx context.Context, weight int64) error {
+	if a.room.TryAcquire(weight) {
+		return nil
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(a.ctx, stop)()
+	return a.room.Acquire(ctx, weight)
 }
 
 // weight is what a request takes of the mailbox's bytes; one that is larger than all of them takes them all.
@@ -189,7 +200,13 @@ func (a *Actor) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
 		return a.afterDone(r)
 	case <-ctx.Done():
 	}
-	if r.Leave() {
+	left := r.Leave()
+	select {
+	case reply := <-r.Reply(): // it was there already, and says more than that the time is up
+		return reply
+	default:
+	}
+	if left {
 		return protocol.Reply{Err: a.left(ctx)}
 	}
 	timer := time.NewTimer(graceful)

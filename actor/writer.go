@@ -12,6 +12,7 @@ import (
 // write is the writer goroutine.
 func (a *Actor) write() {
 	defer close(a.done)
+	defer a.cancel()
 	b := &batch{a: a}
 	defer a.died(b)
 	for {
@@ -54,7 +55,7 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 	case err != nil:
 		b.fail(err)
 		if len(b.taken) == 0 && errors.Is(err, protocol.CodeLocked) {
-			a.failWaiting(earlier, err)
+			a.failWaiting(earlier-b.filled, err)
 		}
 	case len(replies) != len(b.taken):
 		panic(fmt.Sprintf("actor: %d replies for %d requests", len(replies), len(b.taken)))
@@ -102,6 +103,7 @@ type batch struct {
 	taken   []*protocol.Request
 	ops     []*protocol.Op
 	bytes   int
+	filled  int               // how many came out of the mailbox after the first
 	held    *protocol.Request // came out of the mailbox, but is too large for this batch
 }
 
@@ -109,6 +111,7 @@ func (b *batch) reset(first *protocol.Request) {
 	b.forget()
 	b.waiting = append(b.waiting, first)
 	b.bytes = first.Op().Size()
+	b.filled = 0
 }
 
 // forget drops the references of the last batch, so that its states can be collected.
@@ -143,6 +146,7 @@ func (b *batch) fill() {
 	for b.held == nil && len(b.waiting) < b.a.opts.Batch && b.bytes < b.a.opts.BatchBytes {
 		select {
 		case r := <-b.a.mailbox:
+			b.filled++
 			size := r.Op().Size()
 			if b.bytes+size > b.a.opts.BatchBytes {
 				b.held = r

@@ -143,6 +143,12 @@ func (s *Store) movedAway(err error) error {
 	s.highest = max(s.highest, s.w.counter)
 	s.stats.inDoubt.Add(1)
 	s.log.Error().Err(err).Msg("the file is gone from its place: nothing is written until it is back")
+	if s.identity.logIsGone() {
+		// This connection still has the log, maybe as the last one: what is in it belongs into the database.
+		if err := s.w.conn.exec(background, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+			s.log.Error().Err(err).Msg("the log that was removed cannot be brought into the database")
+		}
+	}
 	s.closeWriter()
 	return protocol.Errorf(protocol.CodeUnknown, "the change went into a file that is no longer in its place").Because(err)
 }
@@ -165,6 +171,15 @@ func (s *Store) reopen(ctx context.Context) error {
 	}
 	if err := s.identity.checkDB(); err != nil {
 		return err
+	}
+	switch err := s.identity.check(); {
+	case err == nil:
+	case s.identity.logIsGone():
+		// The readers still have the old log, beside which no new one can be used; the last of them to be closed brings
+		// what is in it into the database.
+		s.closeReaders()
+	default:
+		return err // another process writes into a log of its own: bringing in ours would mix two histories
 	}
 	if err := s.openWriter(ctx); err != nil {
 		return fmt.Errorf("open %s anew: %w", s.path, err)

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/stated/stated/protocol"
@@ -36,6 +38,16 @@ func (i identity) check() error {
 
 // checkDB is check for the database alone: a log may be made anew between two connections.
 func (i identity) checkDB() error { return same(i.path, i.db) }
+
+// logIsGone reports whether the database is in its place and its log alone was removed: nothing is there in its stead,
+// or a log into which nobody has written yet.
+func (i identity) logIsGone() bool {
+	if i.checkDB() != nil || same(i.path+"-wal", i.wal) == nil {
+		return false
+	}
+	info, err := os.Stat(i.path + "-wal")
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
 
 func same(path string, was os.FileInfo) error {
 	is, err := os.Stat(path)

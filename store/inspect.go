@@ -44,6 +44,14 @@ func inspect(ctx context.Context, c *conn, path string) (fileKind, error) {
 	if id := row[0].(int64); id != 0 && id != applicationID {
 		return 0, refuse(path, "it belongs to another application (application_id 0x%08x)", uint32(id)) //nolint:gosec // 32 bits in SQLite
 	}
+	// In UTF-16 ids sort otherwise than by their bytes, and a state read as bytes is not what was saved.
+	row, _, err = c.row(ctx, "PRAGMA encoding")
+	if err != nil {
+		return 0, err
+	}
+	if row[0] != "UTF-8" {
+		return 0, refuse(path, "its text is %v, not UTF-8", row[0])
+	}
 	if tables["stated_meta"] {
 		return fileStated, verify(ctx, c, path)
 	}
@@ -114,7 +122,7 @@ func fitting(ctx context.Context, c *conn, path string) (ours bool, err error) {
 		return false, err
 	}
 	if _, _, err := c.row(ctx, "SELECT rowid FROM agent_state LIMIT 1"); err != nil {
-		if isLocked(err) || resultCode(err) == 0 {
+		if !isWrongSQL(err) {
 			return false, err
 		}
 		return false, refuse(path, "agent_state is not a table with rowids")

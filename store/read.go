@@ -19,6 +19,13 @@ func (s *Store) Read(ctx context.Context, op *protocol.Op) (reply protocol.Reply
 	select {
 	case r := <-s.readers:
 		defer func() { s.readers <- r }()
+		if r.conn == nil {
+			opened, err := s.openReader(ctx)
+			if err != nil {
+				return protocol.Reply{}, translate(err)
+			}
+			r = opened
+		}
 		reply, err = s.read(ctx, r, op)
 		return reply, translate(err)
 	case <-s.closed:
@@ -37,6 +44,7 @@ func (s *Store) read(ctx context.Context, r *reader, op *protocol.Op) (protocol.
 	default:
 		first = ctx
 	}
+	begun := s.opts.Retry.now()
 	reply, err := r.do(first, op)
 	if !isLocked(err) {
 		return reply, err
@@ -48,21 +56,50 @@ func (s *Store) read(ctx context.Context, r *reader, op *protocol.Op) (protocol.
 		reply, err = r.do(ctx, op)
 		return err
 	})
+	if errors.Is(err, context.DeadlineExceeded) && protocol.CodeOf(err) != protocol.CodeLocked {
+		err = lockedError(1, s.opts.Retry.now().Sub(begun)).Because(err)
+	}
 	return reply, errors.Join(err, r.conn.exec(background, lockTimeoutPragma(0)))
 }
 
 func (s *Store) openReaders(ctx context.Context) error {
 	for range cap(s.readers) {
-		c, err := s.opts.open(ctx, s.path, accessRead)
+		r, err := s.openReader(ctx)
 		if err != nil {
 			return err
-		}
-		r, err := newReader(c, s.adopted, s.opts.ReplyBytes)
-		if err != nil {
-			return errors.Join(err, c.close())
 		}
 		s.readers <- r
 		s.opened++
 	}
 	return nil
+}
+
+func (s *Store) openReader(ctx context.Context) (*reader, error) {
+	c, err := s.opts.open(ctx, s.path, accessRead)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newReader(c, s.adopted, s.opts.ReplyBytes)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return r, nil
+}
+
+// closeReaders closes all read connections, each as soon as its read has ended. The next reads open new ones.
+func (s *Store) closeReaders() {
+	for range s.opened {
+		r := <-s.readers
+		if err := r.close(); err != nil {
+			s.log.Error().Err(err).Msg("a read connection cannot be closed cleanly")
+		}
+		defer func() { s.readers <- &reader{} }()
+	}
+}
+
+func (r *reader) close() error {
+	if r.conn == nil {
+		return nil
+	}
+	return r.conn.close()
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -101,6 +102,9 @@ func (r Retry) doNotify(
 		log.Debug().Err(err).Str("op", what).Int("attempt", n+1).Dur("delay", delay).Dur("elapsed", elapsed).
 			Msg("database is locked by another process: retrying")
 		if err := r.sleep(ctx, delay); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return lockedError(n+1, r.now().Sub(begun)).Because(err)
+			}
 			return err
 		}
 	}

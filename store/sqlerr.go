@@ -52,6 +52,13 @@ func isCallers(err error) bool {
 // already done it, as it does after some errors.
 func isNoTransaction(err error) bool { return resultCode(err) == sqlite3.SQLITE_ERROR }
 
+// isWrongSQL reports whether SQLite does not understand a statement: it names what is not there.
+func isWrongSQL(err error) bool { return resultCode(err) == sqlite3.SQLITE_ERROR }
+
+// errEnded says that a trigger of somebody else has ended the transaction of a batch, by RAISE(ROLLBACK): nothing of
+// it was applied, and nothing more may be done as if it were still there.
+var errEnded = errors.New("a trigger has rolled the transaction back")
+
 // isNotDatabase reports whether the file is no SQLite database at all.
 func isNotDatabase(err error) bool { return resultCode(err)&0xff == sqlite3.SQLITE_NOTADB }
 
@@ -61,9 +68,13 @@ func translate(err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, errEnded) {
+		return protocol.Errorf(protocol.CodeInvalid, "a trigger that somebody else put on the table has rolled back the whole transaction").
+			Because(err)
+	}
 	var known *protocol.Error
 	if errors.As(err, &known) {
-		return err
+		return known
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return protocol.Errorf(protocol.CodeCanceled, "the caller gave up").Because(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -29,10 +30,11 @@ type Store struct {
 	fair     fairness
 	identity identity
 
-	readers chan *reader // those that nobody uses
-	opened  int          // how many there are
-	closed  chan struct{}
-	stats   stats
+	readers   chan *reader // those that nobody uses
+	opened    int          // how many there are
+	closed    chan struct{}
+	closeOnce sync.Once
+	stats     stats
 }
 
 type lockStats struct{ retries, gaveUp atomic.Int64 }
@@ -196,20 +198,23 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 }
 
 // Close closes the file and gives its ownership back. It waits for reads in progress. Nobody may call Apply any more.
+// A second Close does nothing.
 func (s *Store) Close() error {
 	var errs []error
-	close(s.closed)
-	if s.w != nil {
-		errs = append(errs, s.w.conn.close())
-		s.w = nil
-	}
-	for ; s.opened > 0; s.opened-- {
-		errs = append(errs, (<-s.readers).conn.close())
-	}
-	if s.owner != nil {
-		errs = append(errs, s.owner.release())
-		s.owner = nil
-	}
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		if s.w != nil {
+			errs = append(errs, s.w.conn.close())
+			s.w = nil
+		}
+		for ; s.opened > 0; s.opened-- {
+			errs = append(errs, (<-s.readers).close())
+		}
+		if s.owner != nil {
+			errs = append(errs, s.owner.release())
+			s.owner = nil
+		}
+	})
 	return errors.Join(errs...)
 }
 

@@ -16,11 +16,13 @@ type writer struct {
 	beginImmediate, commit                        *stmt
 	dataVersion, schemaCookie, getCounter         *stmt
 	update, insert, remove, clear, setCounter     *stmt
+	forget                                        *stmt
 	savepoint, rollbackToSavepoint, dropSavepoint *stmt
 
 	seen    bool  // this connection has looked at the file
 	version int64 // data_version when it last did
 	cookie  int64 // schema_version of the schema that was verified
+	foreign bool  // in that schema somebody else has triggers on agent_state
 	base    int64 // the counter as the last commit left it
 	counter int64 // the counter with the changes of the transaction in progress
 
@@ -46,6 +48,7 @@ func newWriter(c *conn, limit int64) (*writer, error) {
 		{&w.update, `UPDATE OR ABORT agent_state SET state_json = ?2, updated_at = ?3, revision = ?4, checksum = ?5
 			WHERE agent_id = ?1 AND ifnull(revision, 1) < ?4`},
 		{&w.insert, `INSERT OR ABORT INTO agent_state (agent_id, state_json, updated_at, revision, checksum) VALUES (?1, ?2, ?3, ?4, ?5)`},
+		{&w.forget, "UPDATE OR ABORT agent_state SET revision = NULL WHERE agent_id = ?1"},
 		{&w.remove, "DELETE FROM agent_state WHERE agent_id = ?1"},
 		{&w.clear, "DELETE FROM agent_state"},
 		{&w.savepoint, "SAVEPOINT stated_txn"},
@@ -78,6 +81,9 @@ func (w *writer) catchUp(ctx context.Context, path string, highest int64) (outsi
 		if err := verify(ctx, w.conn, path); err != nil {
 			return false, err
 		}
+		if w.foreign, err = foreignTriggers(ctx, w.conn); err != nil {
+			return false, err
+		}
 		w.cookie = cookie
 	}
 	row, ok, err := w.getCounter.row(background)
@@ -90,6 +96,9 @@ func (w *writer) catchUp(ctx context.Context, path string, highest int64) (outsi
 	}
 	if !ok {
 		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
+	}
+	if stored > maxForeignRevision {
+		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: the revision counter is damaged: it is %d", path, stored)
 	}
 	outside, w.seen = w.seen, true
 	// Never behind what was once given out, even if somebody wrote a smaller number into the file.
@@ -107,6 +116,13 @@ func (w *writer) setTime(now time.Time) {
 // do performs one operation of a batch. An error for which isOps holds is the operation's own; any other
 // concerns the whole batch.
 func (w *writer) do(op *protocol.Op) (protocol.Reply, error) {
+	if w.foreign {
+		return w.doBesideTriggers(op)
+	}
+	return w.perform(op)
+}
+
+func (w *writer) perform(op *protocol.Op) (protocol.Reply, error) {
 	switch op.Kind() {
 	case protocol.KindSave:
 		return w.save(op)
@@ -148,35 +164,21 @@ func (w *writer) save(op *protocol.Op) (protocol.Reply, error) {
 			return protocol.Reply{}, err
 		}
 		if ok {
-			if err := w.passForeign(op.ID(), row[0]); err != nil {
+			if err := w.passForeign(op, row[0]); err != nil {
 				return protocol.Reply{}, err
 			}
 			continue
 		}
-		if _, err := w.write(w.insert, op, revision); err != nil {
+		n, err = w.write(w.insert, op, revision)
+		if err == nil && n == 0 {
+			err = ignored(op)
+		}
+		if err != nil {
 			return protocol.Reply{}, err
 		}
 		return w.saved(revision, false), nil
 	}
 }
-
-// passForeign deals with a revision that somebody else wrote into a row and that is not below the counter: an agent's
-// revision never goes down, so the counter moves ahead of it. What is not even a number is removed with its row.
-func (w *writer) passForeign(id string, value any) error {
-	revision, ok := value.(int64)
-	if !ok {
-		_, err := w.remove.exec(background, id)
-		return err
-	}
-	if revision > maxForeignRevision {
-		return protocol.Errorf(protocol.CodeCorrupt, "the row of agent %q is damaged: its revision is %d", id, revision)
-	}
-	w.counter = revision
-	return nil
-}
-
-// maxForeignRevision leaves the counter enough room for ever.
-const maxForeignRevision = 1 << 62
 
 func (w *writer) saved(revision int64, found bool) protocol.Reply {
 	w.counter = revision
@@ -209,6 +211,12 @@ func (w *writer) delete(op *protocol.Op) (protocol.Reply, error) {
 		}
 	}
 	n, err := w.remove.exec(background, op.ID())
+	if err == nil && n == 0 && w.foreign {
+		_, ok, found := w.current.row(background, op.ID())
+		if err = found; ok {
+			err = ignored(op)
+		}
+	}
 	if err != nil || n == 0 {
 		return protocol.Reply{}, err
 	}
@@ -218,26 +226,36 @@ func (w *writer) delete(op *protocol.Op) (protocol.Reply, error) {
 
 // txn performs a transaction's operations, or none of them.
 func (w *writer) txn(op *protocol.Op) (protocol.Reply, error) {
+	return w.undoable(func() (protocol.Reply, error) {
+		return w.each(op, func(op *protocol.Op) (protocol.Reply, error) {
+			switch op.Kind() {
+			case protocol.KindSave:
+				return w.save(op)
+			case protocol.KindDelete:
+				return w.delete(op)
+			default:
+				return w.inTxn(background, op)
+			}
+		})
+	})
+}
+
+// undoable performs f, or nothing of it.
+func (w *writer) undoable(f func() (protocol.Reply, error)) (protocol.Reply, error) {
 	before := w.counter
 	if _, err := w.savepoint.exec(background); err != nil {
 		return protocol.Reply{}, err
 	}
-	reply, err := w.each(op, func(op *protocol.Op) (protocol.Reply, error) {
-		switch op.Kind() {
-		case protocol.KindSave:
-			return w.save(op)
-		case protocol.KindDelete:
-			return w.delete(op)
-		default:
-			return w.inTxn(background, op)
-		}
-	})
+	reply, err := f()
 	if err != nil && !isOps(err) {
 		return protocol.Reply{}, err // the whole batch is rolled back
 	}
 	if err != nil {
 		w.counter = before
 		if _, undo := w.rollbackToSavepoint.exec(background); undo != nil {
+			if isNoTransaction(undo) {
+				undo = errEnded
+			}
 			return protocol.Reply{}, undo
 		}
 	}

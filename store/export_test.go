@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"time"
+	"unsafe"
+
+	"github.com/rs/zerolog"
+	"modernc.org/sqlite"
+)
+
+// What the tests need of the inside. Everything else they do through the exported API.
+var (
+	IsLocked      = isLocked
+	IsCallers     = isCallers
+	IsNotDatabase = isNotDatabase
+	Translate     = translate
+	AfterCommit   = afterCommit
+	ParseTime     = parseTime
+	ResultCode    = resultCode
+	VersioningSQL = versioningSQL
+	SchemaSQL     = schemaSQL
+)
+
+// Fairness is the writer's courtesy towards outsiders, driven by hand.
+type Fairness struct{ f fairness }
+
+func (f *Fairness) Locked(now time.Time)              { f.f.locked(now) }
+func (f *Fairness) Unlocked(now time.Time)            { f.f.unlocked(now) }
+func (f *Fairness) SawOutsider(now time.Time)         { f.f.sawOutsider(now) }
+func (f *Fairness) Pause(now time.Time) time.Duration { return f.f.pause(now) }
+
+// Delay is the wait before retry n.
+func (r Retry) Delay(n int) time.Duration { return r.delay(n) }
+
+// Do runs attempt under the policy. It gives how often it was retried and given up.
+func (r Retry) Do(ctx context.Context, log zerolog.Logger, attempt func() error) (retries, gaveUp int64, err error) {
+	var stats lockStats
+	err = r.do(ctx, &log, &stats, "test", attempt)
+	return stats.retries.Load(), stats.gaveUp.Load(), err
+}
+
+// DriverError makes an error as the driver does, which exports no way to.
+func DriverError(code int, text string) error {
+	e := new(sqlite.Error)
+	layout := (*struct {
+		msg  string
+		code int
+	})(unsafe.Pointer(e))
+	layout.msg, layout.code = text, code
+	if e.Code() != code || e.Error() != text {
+		panic("the driver's error type has changed")
+	}
+	return e
+}
+
+// FailCommit makes the writer's next COMMIT give err: in its place, or after it has really committed.
+func (s *Store) FailCommit(err error, committed bool) {
+	stmt := s.w.commit
+	stmt.raw = &failingStmt{Stmt: stmt.raw, stmt: stmt, err: err, committed: committed}
+}
+
+type failingStmt struct {
+	driver.Stmt
+	stmt      *stmt
+	err       error
+	committed bool
+}
+
+func (f *failingStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	f.stmt.raw = f.Stmt
+	if f.committed {
+		if _, err := f.Stmt.(driver.StmtExecContext).ExecContext(ctx, args); err != nil {
+			return nil, err
+		}
+	}
+	return nil, f.err
+}
