@@ -156,6 +156,30 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestMoved_LogOfAnother: the log was replaced by one that is in use. Ours must not be brought in beside it.
+func TestMoved_LogOfAnother(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	mustApply(t, s, save("a", "1"))
+	before := mustHash(t, path)
+	if err := errors.Join(os.Rename(path+"-wal", path+".ours"), os.WriteFile(path+"-wal", []byte("frames"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Apply(t.Context(), batchOf(save("b", "1")))
+	wantCode(t, err, protocol.CodeUnknown)
+	_, err = s.Apply(t.Context(), batchOf(save("c", "1")))
+	wantCode(t, err, protocol.CodeUnavailable)
+	if mustHash(t, path) != before {
+		t.Error("the database was changed")
+	}
+	if err := os.Rename(path+".ours", path+"-wal"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := apply1(t, s, save("d", "1")); err != nil || r.Revision != 3 {
+		t.Errorf("back again: %+v, %v", r, err)
+	}
+}
+
 // TestMoved_Log: somebody removes the write-ahead log, with acknowledged changes in it. They are brought into the
 // database, and what is acknowledged afterwards is found by a program that opens the file then.
 func TestMoved_Log(t *testing.T) {

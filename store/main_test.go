@@ -29,9 +29,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// hang bounds what would otherwise block for ever if the code were wrong; nothing is measured with it.
-const hang = time.Minute
-
 // The statements of the Python project, word for word.
 const (
 	pyCreate = `CREATE TABLE agent_state (
