@@ -125,7 +125,7 @@ func TestMailbox_Locked(t *testing.T) {
 // TestWait_Leaving: before it was taken a request can be left for certain; afterwards the outcome is unknown, unless
 // it comes within the moment that Wait still has.
 func TestWait_Leaving(t *testing.T) {
-	leave := func(t *testing.T, after time.Duration) (err error, applied string, took time.Duration) {
+	leave := func(t *testing.T, after time.Duration) (applied string, took time.Duration, err error) {
 		synctest.Test(t, func(t *testing.T) {
 			f, taken, pass := takenGate()
 			a := actor.New(f, actor.Options{MailboxBytes: 1 << 20})
@@ -147,14 +147,14 @@ func TestWait_Leaving(t *testing.T) {
 			mustClose(t, a)
 			applied = f.applied()
 		})
-		return err, applied, took
+		return applied, took, err
 	}
-	err, applied, took := leave(t, 1050*time.Millisecond)
+	applied, took, err := leave(t, 1050*time.Millisecond)
 	wantCode(t, err, "")
 	if applied != "a | room" || took != 1050*time.Millisecond {
 		t.Errorf("applied %q after %v", applied, took)
 	}
-	err, applied, took = leave(t, 3*time.Second)
+	applied, took, err = leave(t, 3*time.Second)
 	wantCode(t, err, protocol.CodeUnknown)
 	if !errors.Is(err, context.DeadlineExceeded) || applied != "a | room" || took > 1250*time.Millisecond {
 		t.Errorf("applied %q after %v: %v", applied, took, err)

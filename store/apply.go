@@ -18,6 +18,10 @@ import (
 // (LOCKED, FULL, IO, CORRUPT, READONLY, UNAVAILABLE, INVALID) or whether that is UNKNOWN. One goroutine may call it
 // at a time.
 func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []protocol.Reply, err error) {
+	if s.readOnly {
+		return nil, protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
+	}
+	s.fair.look(time.Now(), func() bool { return othersUse(s.identity.db) })
 	if err := s.fair.wait(ctx, sleep); err != nil {
 		return nil, ended(ctx, err)
 	}
@@ -166,9 +170,6 @@ func (s *Store) closeWriter() {
 
 // reopen connects the writer again after a failure, if the file is still the one that was opened.
 func (s *Store) reopen(ctx context.Context) error {
-	if s.readOnly {
-		return protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
-	}
 	if err := s.identity.checkDB(); err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestOpen_Refuses(t *testing.T) {
 		})
 	}
 	for name, bytes := range map[string]string{
-		"text": "this is no database\n", "long text": strings.Repeat("this is no database\n", 1000), "two bytes": "xy", // SQLite itself takes one byte for an empty file
+		"text": "this is no database\n", "long text": strings.Repeat("this is no database\n", 1000), "two bytes": "xy", "one byte": "x",
 		"zeros": strings.Repeat("\x00", 8192),
 	} {
 		t.Run(name, func(t *testing.T) {

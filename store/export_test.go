@@ -29,7 +29,11 @@ type Fairness struct{ f fairness }
 func (f *Fairness) Locked(now time.Time)              { f.f.locked(now) }
 func (f *Fairness) Unlocked(now time.Time)            { f.f.unlocked(now) }
 func (f *Fairness) SawOutsider(now time.Time)         { f.f.sawOutsider(now) }
+func (f *Fairness) Look(now time.Time, others bool)   { f.f.look(now, func() bool { return others }) }
 func (f *Fairness) Pause(now time.Time) time.Duration { return f.f.pause(now) }
+
+// OthersUse reports whether outsiders have the file open.
+func (s *Store) OthersUse() bool { return othersUse(s.identity.db) }
 
 // Delay is the wait before retry n.
 func (r Retry) Delay(n int) time.Duration { return r.delay(n) }

@@ -9,9 +9,12 @@ import (
 // 1, 2, 5, … 100 ms (sqliteDefaultBusyCallback) and misses every moment in which the lock was free meanwhile. A writer
 // that commits without a pause holds it nearly always. So while outsiders write, the lock stays free after a commit
 // for as long as it was held: each question of theirs then finds it free about every second time, and a client that
-// asks for 5 s, some 60 times, is practically never told "locked".
+// asks for 5 s, some 60 times, is practically never told "locked". While they merely have the file open, perhaps waiting
+// for their first change, a quarter of that is enough for the same.
 type fairness struct {
 	outside  time.Time // when a change by an outsider was last seen
+	present  bool      // an outsider had the file open when we last looked
+	nextLook time.Time
 	heldAt   time.Time // when the lock was last taken
 	freeAt   time.Time // when it was last released
 	lastHeld time.Duration
@@ -20,6 +23,8 @@ type fairness struct {
 const (
 	// outsiderMemory is how long a change by an outsider keeps the writer fair.
 	outsiderMemory = time.Minute
+	// lookEvery is how often the writer looks whether outsiders have the file open.
+	lookEvery = 250 * time.Millisecond
 	// longestPause lets even an outsider who asks every 100 ms come once, however long the lock was held.
 	longestPause = 120 * time.Millisecond
 )
@@ -32,10 +37,24 @@ func (f *fairness) sawOutsider(now time.Time) {
 
 // pause gives how long the lock has still to be left free.
 func (f *fairness) pause(now time.Time) time.Duration {
-	if f.outside.IsZero() || now.Sub(f.outside) > outsiderMemory {
+	free := f.lastHeld
+	switch {
+	case !f.outside.IsZero() && now.Sub(f.outside) <= outsiderMemory:
+	case f.present:
+		free /= 4
+	default:
 		return 0
 	}
-	return min(f.lastHeld, longestPause) - now.Sub(f.freeAt)
+	return min(free, longestPause) - now.Sub(f.freeAt)
+}
+
+// look asks, now and then, whether outsiders have the file open.
+func (f *fairness) look(now time.Time, othersUse func() bool) {
+	if now.Before(f.nextLook) {
+		return
+	}
+	f.nextLook = now.Add(lookEvery)
+	f.present = othersUse()
 }
 
 func (f *fairness) wait(ctx context.Context, sleep func(context.Context, time.Duration) error) error {

@@ -39,6 +39,35 @@ func TestFairness(t *testing.T) {
 	want("it is back", 30*time.Millisecond)
 }
 
+// TestFairness_Present: a program that merely has the file open may be waiting for its first change.
+func TestFairness_Present(t *testing.T) {
+	var f store.Fairness
+	now := time.Now()
+	held := func() time.Duration {
+		f.Locked(now)
+		now = now.Add(40 * time.Millisecond)
+		f.Unlocked(now)
+		return max(0, f.Pause(now))
+	}
+	for i, step := range []struct {
+		pass   time.Duration
+		others bool
+		want   time.Duration
+	}{
+		{0, false, 0},
+		{time.Millisecond, true, 0}, // it does not look each time
+		{time.Second, true, 10 * time.Millisecond},
+		{time.Millisecond, false, 10 * time.Millisecond},
+		{time.Second, false, 0},
+	} {
+		now = now.Add(step.pass)
+		f.Look(now, step.others)
+		if got := held(); got != step.want {
+			t.Errorf("step %d: the pause is %v, want %v", i, got, step.want)
+		}
+	}
+}
+
 // TestApply_NoticesOutsiders: its own commits are not taken for somebody else's.
 func TestApply_NoticesOutsiders(t *testing.T) {
 	s := share(t)

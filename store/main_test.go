@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("STATED_TEST_OPEN"); path != "" {
 		os.Exit(childMain(path))
 	}
+	if path := os.Getenv("STATED_TEST_READ"); path != "" {
+		os.Exit(childReads(path))
+	}
 	// As in a program, before the first file is opened; here an outsider may be quicker than the first store.
 	if _, err := sqlite.OFDLocking(true); err != nil {
 		panic(err)

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +28,26 @@ func childMain(path string) int {
 	_, _ = fmt.Scanln()
 	if err := s.Close(); err != nil {
 		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// childReads is this test binary as a program without stated: it reads the file, says so, and keeps it open until its
+// standard input ends.
+func childReads(path string) int {
+	db, err := sql.Open("sqlite", path)
+	if err == nil {
+		var n int
+		err = db.QueryRow("SELECT count(*) FROM agent_state").Scan(&n)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("read")
+	_, _ = fmt.Scanln()
+	if err := db.Close(); err != nil {
 		return 1
 	}
 	return 0

@@ -129,8 +129,14 @@ func openError(path string, err error) error {
 	return translate(err)
 }
 
+// smallestDB is the size of the smallest page: no database but the empty file is shorter.
+const smallestDB = 512
+
 // look inspects the file through a connection that can change nothing.
 func (s *Store) look(ctx context.Context) (kind fileKind, err error) {
+	if n := sizeOf(s.path); n > 0 && n < smallestDB {
+		return 0, refuse(s.path, "it is not a SQLite database") // SQLite would take so short a text for an empty file
+	}
 	c, err := s.opts.open(ctx, s.path, accessInspect)
 	if err != nil {
 		return 0, err

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -78,7 +79,15 @@ func (d *daemon) start() <-chan error {
 
 // stop ends the clients, then the writer, then the store, so that each still has what it needs. It ends with ctx.
 func (d *daemon) stop(ctx context.Context) error {
+	// Shortly before the time is up, those who still wait are told so, instead of being cut off without an answer.
+	early, cancel := almost(ctx)
+	defer cancel()
+	told := make(chan error, 1)
+	inTime := context.AfterFunc(early, func() { told <- d.actor.Close(early) })
 	err := d.server.Shutdown(ctx)
+	if !inTime() {
+		err = errors.Join(err, <-told)
+	}
 	for _, l := range d.listeners {
 		// Shutdown has closed those that were served.
 		if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
@@ -88,6 +97,15 @@ func (d *daemon) stop(ctx context.Context) error {
 	err = errors.Join(err, d.actor.Close(ctx))
 	d.wg.Wait()
 	return errors.Join(err, d.store.Close())
+}
+
+// almost gives a context that ends when nine tenths of the time of ctx have passed.
+func almost(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)*9/10)
 }
 
 func (d *daemon) addresses() []string {

@@ -176,7 +176,7 @@ func crashChild(db string) {
 					return
 				}
 				// One write each: a line is whole, or was never acknowledged.
-				_, _ = os.Stdout.WriteString(fmt.Sprintf("ack %s %d\n", id, reply.Revision))
+				_, _ = fmt.Printf("ack %s %d\n", id, reply.Revision)
 			}
 		})
 	}

@@ -43,7 +43,7 @@ func main() {
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) < 2 {
-		return errors.New("usage: outsider create|save|hold|open|exec FILE ...")
+		return errors.New("usage: outsider create|save|hold|open|exec FILE and more")
 	}
 	query := url.Values{"_pragma": {"busy_timeout(5000)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: args[1], RawQuery: query.Encode()}).String())
