@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 	"unsafe"
 
@@ -140,14 +141,8 @@ func (w *writer) perform(op *protocol.Op) (protocol.Reply, error) {
 }
 
 func (w *writer) save(op *protocol.Op) (protocol.Reply, error) {
-	if !op.Condition().None() {
-		current, err := w.doCurrent(background, op.ID())
-		if err != nil {
-			return protocol.Reply{}, err
-		}
-		if err := held(op, current); err != nil {
-			return skipped(op, current, err)
-		}
+	if reply, pass, err := w.guard(op); !pass {
+		return reply, err
 	}
 	for {
 		revision := w.counter + 1
@@ -192,23 +187,25 @@ func (w *writer) write(s *stmt, op *protocol.Op, revision int64) (int64, error) 
 // text lends the bytes to the driver as a string, which makes it bind them as TEXT; it copies them before it returns.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// skipped turns the conflict of an operation that may be skipped into a reply.
-func skipped(op *protocol.Op, current int64, err error) (protocol.Reply, error) {
-	if !op.Skip() {
-		return protocol.Reply{}, err
+// guard looks at the condition of a save or delete, and lets it pass. Else it gives what to answer: the conflict, or
+// that the operation was skipped.
+func (w *writer) guard(op *protocol.Op) (reply protocol.Reply, pass bool, err error) {
+	if op.Condition().None() {
+		return reply, true, nil
 	}
-	return protocol.Reply{Skipped: true, Found: current != 0, Revision: current}, nil
+	current, err := w.doCurrent(background, op.ID())
+	if err == nil {
+		err = held(op, current)
+	}
+	if err != nil && op.Skip() && errors.Is(err, protocol.CodeConflict) {
+		return protocol.Reply{Skipped: true, Found: current != 0, Revision: current}, false, nil
+	}
+	return reply, err == nil, err
 }
 
 func (w *writer) delete(op *protocol.Op) (protocol.Reply, error) {
-	if !op.Condition().None() {
-		current, err := w.doCurrent(background, op.ID())
-		if err != nil {
-			return protocol.Reply{}, err
-		}
-		if err := held(op, current); err != nil {
-			return skipped(op, current, err)
-		}
+	if reply, pass, err := w.guard(op); !pass {
+		return reply, err
 	}
 	n, err := w.remove.exec(background, op.ID())
 	if err == nil && n == 0 && w.foreign {
