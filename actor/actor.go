@@ -36,8 +36,8 @@ type Options struct {
 	BatchBytes int
 	// StateBytes is the largest state; protocol.MaxStateBytes by default.
 	StateBytes int
-	// Intakes is how many goroutines serve Requests; 4 by default.
-	Intakes int
+	// Readers is how many goroutines perform the reads that come over Requests; 4 by default.
+	Readers int
 	// Logger gets a line when the writer fails; silent by default.
 	Logger zerolog.Logger
 }
@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 	o.Batch = orDefault(o.Batch, 1024)
 	o.BatchBytes = orDefault(o.BatchBytes, 16<<20)
 	o.StateBytes = orDefault(o.StateBytes, protocol.MaxStateBytes)
-	o.Intakes = orDefault(o.Intakes, 4)
+	o.Readers = orDefault(o.Readers, 4)
 	return o
 }
 
@@ -68,11 +68,11 @@ type Actor struct {
 	mailbox chan *protocol.Request
 	room    *semaphore.Weighted // of the mailbox, in bytes
 
-	intake   sync.Once
-	requests chan *protocol.Request // served by the intake goroutines
+	requests chan *protocol.Request // served by the intake goroutine
+	reads    chan *protocol.Request // from there to the reader goroutines
 
-	lockWait     atomic.Int64 // since when the writer has waited for the store's lock, in Unix nanoseconds; 0 = it does not
-	lockAttempts atomic.Int64 // how often it has met the lock of another process since then
+	lockWait     atomic.Int64 // since when the writer has asked for the store's lock, in Unix nanoseconds; 0 = it does not
+	lockAttempts atomic.Int64 // how often it has asked since then
 
 	closing   chan struct{} // closed when no new request is let in
 	closeOnce sync.Once
@@ -93,32 +93,52 @@ func New(store Store, o Options) *Actor {
 		mailbox:  make(chan *protocol.Request, o.Mailbox),
 		room:     semaphore.NewWeighted(o.MailboxBytes),
 		requests: make(chan *protocol.Request),
+		reads:    make(chan *protocol.Request),
 		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
 	}
 	a.Methods = protocol.Methods{Handler: a}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.wg.Go(a.write)
+	a.wg.Go(a.takeIn)
+	for range o.Readers {
+		a.wg.Go(a.read)
+	}
 	return a
 }
 
 // Requests is the actor as a channel, for workers that send requests as messages: make one with
 // [protocol.NewRequest], send it, and wait for its reply. Beside both the sending and the waiting, select on
 // [Actor.Done]. Sending blocks while the mailbox is full. Closing the channel is not allowed.
-func (a *Actor) Requests() chan<- *protocol.Request {
-	a.intake.Do(func() {
-		for range a.opts.Intakes {
-			a.wg.Go(a.serveRequests)
-		}
-	})
-	return a.requests
-}
+func (a *Actor) Requests() chan<- *protocol.Request { return a.requests }
 
-// serveRequests is an intake goroutine: it brings requests from the channel to where they are performed.
-func (a *Actor) serveRequests() {
+// takeIn is the intake goroutine. It alone brings changes from the channel into the mailbox, which keeps their order;
+// reads it hands on, so that they do not hold up what is behind them.
+func (a *Actor) takeIn() {
 	for {
 		select {
 		case r := <-a.requests:
+			if r.Op().Writes() {
+				a.Start(a.ctx, r)
+				continue
+			}
+			select {
+			case a.reads <- r:
+			case <-a.closing:
+				r.Answer(protocol.Reply{Err: errClosing()})
+				return
+			}
+		case <-a.closing:
+			return
+		}
+	}
+}
+
+// read is a reader goroutine: it performs reads that came over the channel.
+func (a *Actor) read() {
+	for {
+		select {
+		case r := <-a.reads:
 			a.Start(a.ctx, r)
 		case <-a.closing:
 			return
@@ -243,7 +263,7 @@ func (a *Actor) left(ctx context.Context) error {
 	}
 	elapsed := time.Since(time.Unix(0, since)).Round(time.Millisecond)
 	return protocol.Errorf(protocol.CodeLocked, "another process has held the database's lock for %v", elapsed).
-		With(protocol.FactAttempts, strconv.FormatInt(a.lockAttempts.Load()+1, 10)). // the one in progress included
+		With(protocol.FactAttempts, strconv.FormatInt(a.lockAttempts.Load(), 10)).
 		With(protocol.FactElapsed, elapsed.String()).
 		Because(ctx.Err())
 }

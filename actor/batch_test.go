@@ -138,7 +138,7 @@ func TestBatch_Release(t *testing.T) {
 			}
 			<-step
 			b.Release()
-			b.Locked(1)
+			b.Asking(2)
 			<-step
 			if got := len(b.Take()); got != 2 {
 				t.Errorf("taken again: %d", got)

@@ -75,9 +75,9 @@ func TestMailbox_Locked(t *testing.T) {
 		unlocked := make(chan struct{})
 		f.onApply = func(_ context.Context, n int, b protocol.Batch) ([]protocol.Reply, error) {
 			for attempt := 1; n == 1; attempt++ {
+				b.Asking(attempt)
 				select {
 				case <-time.After(4 * time.Second):
-					b.Locked(attempt)
 					continue
 				case <-unlocked:
 				}

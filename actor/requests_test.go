@@ -33,6 +33,28 @@ func do(a *actor.Actor, op protocol.Op) (protocol.Reply, bool) {
 	}
 }
 
+// TestRequests_Order: the changes that one worker sends are applied in that order, also when it does not wait.
+func TestRequests_Order(t *testing.T) {
+	f := &fakeStore{}
+	a := actor.New(f, actor.Options{MailboxBytes: 1 << 20})
+	defer mustClose(t, a)
+	for round := range 200 {
+		var sent []*protocol.Request
+		for range 4 {
+			sent = append(sent, protocol.NewRequest(save(fmt.Sprint("a", round))))
+			a.Requests() <- sent[len(sent)-1]
+		}
+		last := int64(0)
+		for i, r := range sent {
+			reply := <-r.Reply()
+			if reply.Err != nil || reply.Revision <= last {
+				t.Fatalf("round %d: request %d got revision %d after %d, %v", round, i, reply.Revision, last, reply.Err)
+			}
+			last = reply.Revision
+		}
+	}
+}
+
 // TestRequests: writes and reads as messages; a worker that waits for each reply has its order.
 func TestRequests(t *testing.T) {
 	f := &fakeStore{}

@@ -47,8 +47,6 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 	b.reset(first)
 	// Those that wait from now on share the fate of this attempt to get the lock; later ones have a budget of their own.
 	earlier := len(a.mailbox)
-	a.lockAttempts.Store(0)
-	a.lockWait.Store(time.Now().UnixNano())
 	replies, err := a.store.Apply(a.ctx, b)
 	a.lockWait.Store(0)
 	switch {
@@ -93,6 +91,9 @@ func (a *Actor) died(b *batch) {
 	a.lockWait.Store(0)
 	a.closeOnce.Do(func() { close(a.closing) })
 	b.fail(protocol.Errorf(protocol.CodeUnknown, "the writer has died of a defect while the change was being committed"))
+	if b.held != nil {
+		a.dismiss(b.held, errClosing())
+	}
 	a.failWaiting(cap(a.mailbox), errClosing())
 }
 
@@ -122,8 +123,11 @@ func (b *batch) forget() {
 	b.waiting, b.taken, b.ops = b.waiting[:0], b.taken[:0], b.ops[:0]
 }
 
-// Locked notes how often the lock was tried, for those who give up meanwhile.
-func (b *batch) Locked(attempts int) { b.a.lockAttempts.Store(int64(attempts)) }
+// Asking notes since when, and how often, the lock has been asked for, for those who give up meanwhile.
+func (b *batch) Asking(attempt int) {
+	b.a.lockWait.CompareAndSwap(0, time.Now().UnixNano())
+	b.a.lockAttempts.Store(int64(attempt))
+}
 
 // Take gives the operations of those who still wait, and adds what has come into the mailbox meanwhile.
 func (b *batch) Take() []*protocol.Op {
@@ -195,10 +199,6 @@ func (b *batch) fail(err error) {
 			notApplied = errClosing()
 		}
 		b.a.dismiss(r, notApplied)
-	}
-	if b.held != nil && protocol.CodeOf(err) == protocol.CodeUnknown && b.a.isClosing() {
-		b.a.dismiss(b.held, errClosing())
-		b.held = nil
 	}
 	b.forget()
 }

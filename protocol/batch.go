@@ -4,8 +4,8 @@ package protocol
 // are is settled only once the store holds its write lock, so that those who came while it waited may join, and
 // those who left drop out.
 type Batch interface {
-	// Locked says that attempt number attempts, from 1, met the lock of another process and will be repeated.
-	Locked(attempts int)
+	// Asking says that attempt number attempt, from 1, asks for the lock now, and may have to wait for another process.
+	Asking(attempt int)
 	// Take gives the operations to apply, in order. It is called under the write lock, once for each attempt.
 	// From then on a caller who leaves is told UNKNOWN.
 	Take() []*Op

@@ -25,10 +25,12 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []prot
 	if err := s.fair.wait(ctx, sleep); err != nil {
 		return nil, ended(ctx, err)
 	}
-	err = s.opts.Retry.doNotify(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
-		replies, err = s.attempt(ctx, batch)
+	attempt := 0
+	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
+		attempt++
+		replies, err = s.attempt(ctx, batch, attempt)
 		return err
-	}, batch.Locked)
+	})
 	return replies, ended(ctx, err)
 }
 
@@ -42,13 +44,14 @@ func ended(ctx context.Context, err error) error {
 }
 
 // attempt tries the batch once. It gives the driver's own error for a lock, so that it is tried again.
-func (s *Store) attempt(ctx context.Context, batch protocol.Batch) ([]protocol.Reply, error) {
+func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) ([]protocol.Reply, error) {
 	if s.w == nil {
 		if err := s.reopen(ctx); err != nil {
 			return nil, err
 		}
 	}
 	w := s.w
+	batch.Asking(number)
 	if _, err := w.beginImmediate.exec(ctx); err != nil {
 		return nil, s.rollback(err)
 	}

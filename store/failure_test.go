@@ -27,8 +27,8 @@ func TestCommit_Locked(t *testing.T) {
 	if err != nil || len(replies) != 2 || replies[0].Revision != 2 || replies[1].Revision != 3 {
 		t.Fatalf("%+v, %v", replies, err)
 	}
-	if b.taken != 2 || b.release != 1 || b.locked != 1 || len(c.slept) != 1 {
-		t.Errorf("taken %d, released %d, locked %d, slept %v", b.taken, b.release, b.locked, c.slept)
+	if b.taken != 2 || b.release != 1 || b.asked != 2 || len(c.slept) != 1 {
+		t.Errorf("taken %d, released %d, asked %d, slept %v", b.taken, b.release, b.asked, c.slept)
 	}
 	if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
 		t.Errorf("who left was applied: %s, %v", r.State, err)

@@ -153,10 +153,9 @@ func mustHash(tb testing.TB, path string) [sha256.Size]byte {
 
 // batch is a protocol.Batch of fixed operations that notes what the store does with it.
 type batch struct {
-	ops                    []*protocol.Op
-	locked, taken, release int
-	onTake                 func(take int)
-	onLocked               func(attempts int)
+	ops                   []*protocol.Op
+	asked, taken, release int
+	onTake                func(take int)
 }
 
 func batchOf(ops ...protocol.Op) *batch {
@@ -167,12 +166,7 @@ func batchOf(ops ...protocol.Op) *batch {
 	return b
 }
 
-func (b *batch) Locked(attempts int) {
-	b.locked++
-	if b.onLocked != nil {
-		b.onLocked(attempts)
-	}
-}
+func (b *batch) Asking(attempt int) { b.asked = attempt }
 
 func (b *batch) Take() []*protocol.Op {
 	b.taken++

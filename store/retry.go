@@ -76,13 +76,6 @@ func (r Retry) sleep(ctx context.Context, d time.Duration) error {
 // do runs attempt until it ends otherwise than by a lock, the retries are used up, or ctx ends. It logs each
 // retry, and one warning when it gives up: then it returns LOCKED, with how often and how long it tried.
 func (r Retry) do(ctx context.Context, log *zerolog.Logger, stats *lockStats, what string, attempt func() error) error {
-	return r.doNotify(ctx, log, stats, what, attempt, func(int) {})
-}
-
-// doNotify is do, and calls locked with the number of each attempt that will be repeated.
-func (r Retry) doNotify(
-	ctx context.Context, log *zerolog.Logger, stats *lockStats, what string, attempt func() error, locked func(attempts int),
-) error {
 	begun := r.now()
 	for n := 0; ; n++ {
 		err := attempt()
@@ -96,7 +89,6 @@ func (r Retry) doNotify(
 				Msg("database is locked by another process: gave up")
 			return lockedError(n+1, elapsed).Because(err)
 		}
-		locked(n + 1)
 		delay := r.delay(n)
 		stats.retries.Add(1)
 		log.Debug().Err(err).Str("op", what).Int("attempt", n+1).Dur("delay", delay).Dur("elapsed", elapsed).

@@ -102,8 +102,8 @@ func TestRetriesOnDatabaseLocked(t *testing.T) {
 			if err != nil || replies[0].Err != nil {
 				t.Fatal(replies, err)
 			}
-			if len(c.slept) != 3 || b.locked != 3 || b.taken != 1 || b.release != 0 {
-				t.Errorf("slept %v; the batch: locked %d, taken %d, released %d", c.slept, b.locked, b.taken, b.release)
+			if len(c.slept) != 3 || b.asked != 4 || b.taken != 1 || b.release != 0 {
+				t.Errorf("slept %v; the batch: asked %d, taken %d, released %d", c.slept, b.asked, b.taken, b.release)
 			}
 			if info := s.Info(); info.LockRetries != 3 || info.LockGaveUp != 0 {
 				t.Errorf("counted %d retries, %d given up", info.LockRetries, info.LockGaveUp)
