@@ -58,6 +58,9 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 	s.fair.locked(time.Now())
 	defer func() { s.fair.unlocked(time.Now()) }()
 	outside, err := w.catchUp(ctx, s.path, s.highest)
+	if protocol.CodeOf(err) == protocol.CodeInvalid { // the file does not fit any more, the requests do
+		err = protocol.Errorf(protocol.CodeUnavailable, "%s", protocol.AsError(err).Message).Because(err)
+	}
 	if err != nil {
 		return nil, s.rollback(err)
 	}

@@ -116,6 +116,9 @@ func (s *stmt) each(ctx context.Context, f func(row []driver.Value) (bool, error
 		if more, err := f(row); err != nil || !more {
 			return err
 		}
+		if err := ctx.Err(); err != nil { // the driver looks at it in the first step only
+			return err
+		}
 	}
 }
 

@@ -17,23 +17,38 @@ func foreignTriggers(ctx context.Context, c *conn) (bool, error) {
 	return err == nil && row[0] != int64(0), err
 }
 
-// doBesideTriggers is perform for a table with foreign triggers, which can do what no constraint can. RAISE(FAIL)
-// leaves what its statement has changed so far, so that each operation has to be undone by itself; a trigger that
-// changes the table takes a revision from the counter, which so has to be right before and is read again after.
-func (w *writer) doBesideTriggers(op *protocol.Op) (protocol.Reply, error) {
-	if _, err := w.setCounter.exec(background, w.counter); err != nil {
+// changeBesideTriggers is change for a table with foreign triggers, which can change the table themselves, with
+// revisions from the stored counter. So the counter is moved past our own revision before, and read again after; and
+// they may have changed the agent once more.
+func (w *writer) changeBesideTriggers(op *protocol.Op) (protocol.Reply, error) {
+	if _, err := w.setCounter.exec(background, w.counter+1); err != nil {
 		return protocol.Reply{}, err
 	}
-	reply, err := w.undoable(func() (protocol.Reply, error) { return w.perform(op) })
+	reply, err := w.change(op)
 	if err != nil {
 		return reply, err
 	}
 	row, ok, err := w.getCounter.row(background)
+	if err != nil {
+		return protocol.Reply{}, err
+	}
 	if ok {
 		stored, _ := row[0].(int64)
 		w.counter = max(w.counter, stored)
 	}
+	if op.Kind() == protocol.KindSave && !reply.Skipped {
+		reply.Revision, err = w.doCurrent(background, op.ID())
+	}
 	return reply, err
+}
+
+// insertBesideTriggers inserts as an outsider does, and leaves the revision to our trigger: it takes the next one when
+// it has its turn among the others.
+func (w *writer) insertBesideTriggers(op *protocol.Op) (int64, error) {
+	if _, err := w.setCounter.exec(background, w.counter); err != nil {
+		return 0, err
+	}
+	return w.insertPlain.exec(background, op.ID(), text(op.State()), w.now)
 }
 
 // passForeign deals with a revision that somebody else wrote into a row and that is not below the counter: an agent's

@@ -99,7 +99,11 @@ func fitting(ctx context.Context, c *conn, path string) (ours bool, err error) {
 		name := strings.ToLower(row[0].(string))
 		types[name] = row[1].(string)
 		switch name {
-		case "agent_id", "state_json", "updated_at", "revision", "checksum":
+		case "agent_id", "state_json", "updated_at":
+		case "revision", "checksum":
+			if row[1] != "INTEGER" || row[2] != int64(0) || row[3] != int64(0) {
+				return false, refuse(path, "agent_state has a column %s that is not stated's", name)
+			}
 		default:
 			if row[2] != int64(0) && row[3] == int64(0) {
 				return false, refuse(path, "agent_state has a column %s that every insert must fill", name)

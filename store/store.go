@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"os"
 	"sync"
@@ -192,15 +193,33 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 	if err != nil {
 		return err
 	}
-	if len(row) == 1 {
-		s.id, _ = row[0].(string)
+	if err := s.sameHistory(row); err != nil {
+		return err
 	}
 	if _, err := w.catchUp(ctx, s.path, s.highest); err != nil {
 		return err
 	}
 	s.highest = w.base
-	s.identity, err = identify(s.path)
+	is, err := identify(s.path)
+	if err == nil {
+		s.identity = is
+	}
 	return err
+}
+
+// sameHistory notes the store's id, and refuses another one later: then the file was replaced in place.
+func (s *Store) sameHistory(row []driver.Value) error {
+	id := ""
+	if len(row) == 1 {
+		id, _ = row[0].(string)
+	}
+	if s.id == "" { // only in Open, before anybody shares the store
+		s.id = id
+	}
+	if s.id != id {
+		return protocol.Errorf(protocol.CodeUnavailable, "%s has become another store (its id was %s, is %s): restart", s.path, s.id, id)
+	}
+	return nil
 }
 
 // Close closes the file and gives its ownership back. It waits for reads in progress. Nobody may call Apply any more.

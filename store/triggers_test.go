@@ -120,7 +120,7 @@ func TestOutsiders_TriggerThatWrites(t *testing.T) {
 	replies := mustApply(t, s.s, save("n1", "1"), save("t1", "1"), save("n2", "1"), save("t2", "1"), save("n3", "1"))
 	for i, id := range []string{"n1", "t1", "n2", "t2", "n3"} {
 		r, err := load(t, s.s, id)
-		if err != nil || r.Revision < replies[i].Revision { // above it: the trigger has changed it since
+		if err != nil || r.Revision != replies[i].Revision { // what the trigger changed included
 			t.Errorf("%s: revision %d, %v; its reply said %d", id, r.Revision, err, replies[i].Revision)
 		}
 		if touched := string(r.State) == `"touched"`; touched != (id[0] == 't') {
@@ -132,6 +132,30 @@ func TestOutsiders_TriggerThatWrites(t *testing.T) {
 	if n := mustQuery[int](t, s.outside, "SELECT count(*) FROM audit"); n == 0 {
 		t.Error("the outsider's trigger never ran")
 	}
+}
+
+// TestOutsiders_TriggerThatWritesInTxn: revisions that a trigger takes inside our transaction are nobody else's.
+func TestOutsiders_TriggerThatWritesInTxn(t *testing.T) {
+	s := share(t)
+	s.exec(`CREATE TRIGGER u AFTER INSERT ON agent_state WHEN NEW.agent_id LIKE 't%' BEGIN
+		INSERT INTO agent_state (agent_id, state_json) VALUES ('log1' || NEW.agent_id, '1'), ('log2' || NEW.agent_id, '2'); END`)
+	reply := mustApply(t, s.s, txn(save("t1", "1"), save("b1", "1"), save("t2", "1")), save("c1", "1"))
+	told := map[string]int64{"c1": reply[1].Revision}
+	for i, id := range []string{"t1", "b1", "t2"} {
+		told[id] = reply[0].Replies[i].Revision
+	}
+	seen := map[int64]string{}
+	for _, id := range []string{"t1", "log1t1", "log2t1", "b1", "t2", "log1t2", "log2t2", "c1"} {
+		r, err := load(t, s.s, id)
+		if err != nil || told[id] != 0 && told[id] != r.Revision {
+			t.Errorf("%s: revision %d, %v; its reply said %d", id, r.Revision, err, told[id])
+		}
+		if other, ok := seen[r.Revision]; ok {
+			t.Errorf("%s and %s have revision %d", id, other, r.Revision)
+		}
+		seen[r.Revision] = id
+	}
+	s.goesOn()
 }
 
 // TestOutsiders_TableConstraints: clauses inside the outsider's own CREATE TABLE, which stated adopts.
@@ -177,7 +201,7 @@ func TestOutsiders_DropTrigger(t *testing.T) {
 			s.exec("DROP TRIGGER " + trigger[1])
 			b := batchOf(save("a", "1"))
 			_, err := s.s.Apply(t.Context(), b)
-			wantCode(t, err, protocol.CodeInvalid)
+			wantCode(t, err, protocol.CodeUnavailable)
 			if b.taken != 0 {
 				t.Error("the batch was taken")
 			}

@@ -17,7 +17,7 @@ type writer struct {
 	beginImmediate, commit                        *stmt
 	dataVersion, schemaCookie, getCounter         *stmt
 	update, insert, remove, clear, setCounter     *stmt
-	forget                                        *stmt
+	forget, insertPlain                           *stmt // see foreign.go
 	savepoint, rollbackToSavepoint, dropSavepoint *stmt
 
 	seen    bool  // this connection has looked at the file
@@ -49,6 +49,7 @@ func newWriter(c *conn, limit int64) (*writer, error) {
 		{&w.update, `UPDATE OR ABORT agent_state SET state_json = ?2, updated_at = ?3, revision = ?4, checksum = ?5
 			WHERE agent_id = ?1 AND ifnull(revision, 1) < ?4`},
 		{&w.insert, `INSERT OR ABORT INTO agent_state (agent_id, state_json, updated_at, revision, checksum) VALUES (?1, ?2, ?3, ?4, ?5)`},
+		{&w.insertPlain, "INSERT OR ABORT INTO agent_state (agent_id, state_json, updated_at) VALUES (?1, ?2, ?3)"},
 		{&w.forget, "UPDATE OR ABORT agent_state SET revision = NULL WHERE agent_id = ?1"},
 		{&w.remove, "DELETE FROM agent_state WHERE agent_id = ?1"},
 		{&w.clear, "DELETE FROM agent_state"},
@@ -117,26 +118,36 @@ func (w *writer) setTime(now time.Time) {
 // do performs one operation of a batch. An error for which isOps holds is the operation's own; any other
 // concerns the whole batch.
 func (w *writer) do(op *protocol.Op) (protocol.Reply, error) {
-	if w.foreign {
-		return w.doBesideTriggers(op)
+	if w.foreign { // RAISE(FAIL) in a trigger leaves what its statement has changed so far
+		return w.undoable(func() (protocol.Reply, error) { return w.perform(op) })
 	}
 	return w.perform(op)
 }
 
 func (w *writer) perform(op *protocol.Op) (protocol.Reply, error) {
+	switch {
+	case op.Kind() == protocol.KindTxn:
+		return w.txn(op)
+	case !op.Writes():
+		return w.reader.do(background, op)
+	case w.foreign:
+		return w.changeBesideTriggers(op)
+	default:
+		return w.change(op)
+	}
+}
+
+// change performs a save, delete or clear.
+func (w *writer) change(op *protocol.Op) (protocol.Reply, error) {
 	switch op.Kind() {
 	case protocol.KindSave:
 		return w.save(op)
 	case protocol.KindDelete:
 		return w.delete(op)
-	case protocol.KindClear:
+	default:
 		w.counter++
 		n, err := w.clear.exec(background)
 		return protocol.Reply{Count: n, Revision: w.counter}, err
-	case protocol.KindTxn:
-		return w.txn(op)
-	default:
-		return w.reader.do(background, op)
 	}
 }
 
@@ -164,7 +175,11 @@ func (w *writer) save(op *protocol.Op) (protocol.Reply, error) {
 			}
 			continue
 		}
-		n, err = w.write(w.insert, op, revision)
+		if w.foreign {
+			n, err = w.insertBesideTriggers(op)
+		} else {
+			n, err = w.write(w.insert, op, revision)
+		}
 		if err == nil && n == 0 {
 			err = ignored(op)
 		}
@@ -225,14 +240,10 @@ func (w *writer) delete(op *protocol.Op) (protocol.Reply, error) {
 func (w *writer) txn(op *protocol.Op) (protocol.Reply, error) {
 	return w.undoable(func() (protocol.Reply, error) {
 		return w.each(op, func(op *protocol.Op) (protocol.Reply, error) {
-			switch op.Kind() {
-			case protocol.KindSave:
-				return w.save(op)
-			case protocol.KindDelete:
-				return w.delete(op)
-			default:
-				return w.inTxn(background, op)
+			if op.Writes() {
+				return w.perform(op)
 			}
+			return w.inTxn(background, op)
 		})
 	})
 }
