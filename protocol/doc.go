@@ -1,5 +1,5 @@
 // Package protocol is the vocabulary of stated: operations, requests, replies and errors, the same for the
-// in-process actor, the Redis protocol and HTTP.
+// in-process actor and for every protocol on the wire.
 //
 // What may go in: what every front end and every store has to agree on. What may not: sockets, SQL, files,
 // configuration. It imports the standard library and a hash function.

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -176,5 +178,51 @@ func TestTakeOut_Partly(t *testing.T) {
 	}
 	if n := mustQuery[sql.NullInt64](t, outside, "SELECT checksum FROM agent_state WHERE agent_id = 'alice'"); n.Valid {
 		t.Error("the old checksum is still there")
+	}
+}
+
+// TestOpen_HotJournal: a program crashed in the middle of a transaction that had spilled into the file. The first
+// connection that may write rolls it back; then the file opens as any other.
+func TestOpen_HotJournal(t *testing.T) {
+	for what, open := range map[string]func(context.Context, string, store.Options) (*store.Store, error){
+		"Open": store.Open, "OpenReadOnly": store.OpenReadOnly,
+	} {
+		t.Run(what, func(t *testing.T) {
+			crashed := tempDB(t)
+			mustMake(t, crashed, pyCreate+"; INSERT INTO agent_state (agent_id, state_json) VALUES ('a', '1')")
+			db := mustOutsider(t, crashed)
+			db.SetMaxOpenConns(1)
+			for _, sql := range []string{"PRAGMA cache_size=5", "BEGIN"} {
+				if _, err := db.Exec(sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 500 {
+				if _, err := db.Exec(pySave, fmt.Sprint("b", i), `"`+strings.Repeat("x", 2000)+`"`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := tempDB(t) // as the crash would leave it
+			for _, suffix := range []string{"", "-journal"} {
+				b, err := os.ReadFile(crashed + suffix)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path+suffix, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := open(t.Context(), path, impatient())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer mustClose(t, s)
+			if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
+				t.Errorf("%s, %v", r.State, err)
+			}
+			if _, err := load(t, s, "b0"); protocol.CodeOf(err) != protocol.CodeNotFound {
+				t.Errorf("what was not committed is there: %v", err)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/stated/stated/protocol"
 )
@@ -42,6 +43,10 @@ func resolve(path string) (string, error) {
 		if !info.Mode().IsRegular() {
 			return "", protocol.Errorf(protocol.CodeInvalid, "%s is not a regular file", path)
 		}
+		if names(info) > 1 {
+			return "", protocol.Errorf(protocol.CodeInvalid,
+				"%s has more than one name (hard links): SQLite would keep a log for each, and lose changes", path)
+		}
 		return resolved, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -56,6 +61,14 @@ func resolve(path string) (string, error) {
 			filepath.Dir(abs)).Because(err)
 	}
 	return filepath.Join(dir, filepath.Base(abs)), nil
+}
+
+// names gives how many hard links a file has.
+func names(info os.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink) //nolint:unconvert // its type differs between systems
+	}
+	return 1
 }
 
 // touch creates the file, for its owner alone, if it is not there. SQLite gives -wal and -shm the same mode. It

@@ -109,6 +109,7 @@ func TestOpen_Refuses(t *testing.T) {
 		"column to be filled":         {"CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, owner TEXT NOT NULL, " + columns + ")", "owner"},
 		"a revision of its own":       {"CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, revision INTEGER, " + columns + ")", "revision"},
 		"a checksum of its own":       {"CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, checksum TEXT, " + columns + ")", "checksum"},
+		"columns that look like ours": {"CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, " + columns + ", revision TEXT, checksum TEXT)", "not stated's"},
 		"a view":                      {"CREATE TABLE t (agent_id TEXT PRIMARY KEY, " + columns + "); CREATE VIEW agent_state AS SELECT * FROM t", "primary key"},
 		"UTF-16":                      {"PRAGMA encoding = 'UTF-16'; " + pyCreate, "UTF-16"},
 		"ours, without its columns":   {pyCreate + "; " + store.VersioningSQL[strings.Index(store.VersioningSQL, "CREATE TABLE"):strings.Index(store.VersioningSQL, "CREATE TRIGGER")] + "INSERT INTO stated_meta VALUES (1, 1, 1, 'x')", "lost its columns"},
@@ -168,13 +169,22 @@ func wantUntouched(t *testing.T, path string, code protocol.Code, says string) {
 	if after, err := os.Stat(path); err != nil || !after.ModTime().Equal(info.ModTime()) || after.Mode() != info.Mode() {
 		t.Errorf("the file was touched: %v, %v", after, err)
 	}
-	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+	for _, suffix := range []string{"-wal", "-shm", "-journal", ".owner"} {
 		if _, err := os.Stat(path + suffix); err == nil {
 			t.Errorf("there is a %s now", suffix)
 		}
 	}
-	if err := store.Owner(path); err != nil {
-		t.Error(err)
+}
+
+// TestOpen_HardLink: SQLite keeps a log for each name of a file, and the owner's lock would be two.
+func TestOpen_HardLink(t *testing.T) {
+	path := tempDB(t)
+	mustMake(t, path, pyCreate)
+	if err := os.Link(path, path+".link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".link"} {
+		wantUntouched(t, name, protocol.CodeInvalid, "hard links")
 	}
 }
 

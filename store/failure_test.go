@@ -92,6 +92,32 @@ func TestCommit_InDoubt(t *testing.T) {
 	}
 }
 
+// TestReopen_Info: what Info tells may be asked for while the writer opens the file anew.
+func TestReopen_Info(t *testing.T) {
+	s := mustOpen(t, tempDB(t), impatient())
+	want := s.Info().StoreID
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 20 {
+			s.FailCommit(store.DriverError(1034, "it failed"), false)
+			_, err := s.Apply(t.Context(), batchOf(save("a", "1")))
+			wantCode(t, err, protocol.CodeUnknown)
+			mustApply(t, s, save("b", fmt.Sprint(i)))
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if got := s.Info().StoreID; got != want || got == "" {
+			t.Fatalf("the store is %q, was %q", got, want)
+		}
+	}
+}
+
 // TestMoved: SQLite goes on writing into a file that has been moved away or removed. The store does not.
 func TestMoved(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -68,23 +68,3 @@ func flock(f *os.File, how int) error {
 }
 
 func (o *owner) release() error { return o.file.Close() }
-
-// Owner gives the process that owns a database at the moment, as Open would report it, or nil.
-func Owner(path string) error {
-	path, err := resolve(path)
-	if err != nil {
-		return err
-	}
-	f, err := os.Open(ownerPath(path))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fileError(err)
-	}
-	defer f.Close() //nolint:errcheck // read only
-	if err := flock(f, syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		return owned(path, f)
-	}
-	return nil
-}

@@ -82,7 +82,6 @@ func TestOpen_SecondOwnerIsRefused(t *testing.T) {
 	for _, name := range []string{path, link} {
 		_, err := store.Open(t.Context(), name, impatient())
 		wantOwned(t, err, os.Getpid())
-		wantOwned(t, store.Owner(name), os.Getpid())
 	}
 	out, err := child(t, link).Output()
 	if err == nil || !strings.Contains(string(out), "owner_pid="+strconv.Itoa(os.Getpid())) {
@@ -105,23 +104,18 @@ func TestOpen_LockEndsWithItsOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustClose(t, s)
-		if err := store.Owner(path); err != nil {
-			t.Errorf("after Close: %v", err)
-		}
 	}
 	// The text is for people: nothing but the lock counts.
 	for _, text := range []string{"1 2020-01-01T00:00:00Z\n", "", "\x00\xff nonsense", strings.Repeat("9", 4000)} {
 		if err := os.WriteFile(path+".owner", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Owner(path); err != nil {
-			t.Errorf("with %.20q in it: %v", text, err)
-		}
 		s, err := store.Open(t.Context(), path, impatient())
 		if err != nil {
 			t.Fatalf("with %.20q in it: %v", text, err)
 		}
-		wantOwned(t, store.Owner(path), os.Getpid())
+		_, err = store.Open(t.Context(), path, impatient())
+		wantOwned(t, err, os.Getpid())
 		mustClose(t, s)
 	}
 	mustBeSound(t, path)
@@ -151,7 +145,7 @@ func TestOpen_LockOfAnotherProcess(t *testing.T) {
 	if err := os.WriteFile(path+".owner", []byte("rm -rf\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err = store.Owner(path)
+	_, err = store.Open(t.Context(), path, impatient())
 	wantCode(t, err, protocol.CodeUnavailable)
 	if _, ok := protocol.AsError(err).Fact(protocol.FactOwner); ok {
 		t.Errorf("a process id was made up: %v", err)
@@ -163,24 +157,4 @@ func TestOpen_LockOfAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, path, impatient())
-}
-
-func TestOwner_OfNothing(t *testing.T) {
-	if err := store.Owner(tempDB(t)); err != nil {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	wantCode(t, store.Owner(""), protocol.CodeInvalid)
-}
-
-// TestOpen_RefusedLeavesNoLock: a file that cannot be opened has no owner afterwards.
-func TestOpen_RefusedLeavesNoLock(t *testing.T) {
-	path := tempDB(t)
-	mustMake(t, path, "CREATE TABLE other (x)")
-	for range 2 {
-		_, err := store.Open(t.Context(), path, impatient())
-		wantCode(t, err, protocol.CodeInvalid)
-		if err := store.Owner(path); err != nil {
-			t.Error(err)
-		}
-	}
 }

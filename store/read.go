@@ -75,7 +75,7 @@ func (s *Store) openReaders(ctx context.Context) error {
 }
 
 func (s *Store) openReader(ctx context.Context) (*reader, error) {
-	c, err := s.opts.open(ctx, s.path, accessRead)
+	c, err := s.opts.open(ctx, s.path, s.reading)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -129,5 +130,36 @@ func TestBackup(t *testing.T) {
 	_, err = store.Backup(t.Context(), path, filepath.Join(t.TempDir(), "no", "dir"), impatient())
 	if err == nil {
 		t.Error("a backup into a folder that does not exist")
+	}
+}
+
+// TestOpenReadOnly_AfterCrash: what a crashed owner left in its log is read, and the log stays for the next owner.
+func TestOpenReadOnly_AfterCrash(t *testing.T) {
+	live := tempDB(t)
+	mustApply(t, mustOpen(t, live, impatient()), save("a", "1"))
+	path := tempDB(t)
+	before := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		b, err := os.ReadFile(live + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[suffix] = b
+		if err := os.WriteFile(path+suffix, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := store.OpenReadOnly(t.Context(), path, impatient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
+		t.Errorf("%s, %v", r.State, err)
+	}
+	mustClose(t, s)
+	for suffix, was := range before {
+		if b, err := os.ReadFile(path + suffix); err != nil || !bytes.Equal(b, was) {
+			t.Errorf("%q was changed, %v", suffix, err)
+		}
 	}
 }

@@ -59,6 +59,16 @@ func isWrongSQL(err error) bool { return resultCode(err) == sqlite3.SQLITE_ERROR
 // it was applied, and nothing more may be done as if it were still there.
 var errEnded = errors.New("a trigger has rolled the transaction back")
 
+// isLeftover reports whether a crashed writer has left a journal or a log that only a connection that may write can
+// bring in.
+func isLeftover(err error) bool {
+	switch resultCode(err) {
+	case sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT:
+		return true
+	}
+	return false
+}
+
 // isNotDatabase reports whether the file is no SQLite database at all.
 func isNotDatabase(err error) bool { return resultCode(err)&0xff == sqlite3.SQLITE_NOTADB }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,7 +23,8 @@ type Store struct {
 	log      zerolog.Logger
 	path     string
 	readOnly bool
-	adopted  bool // agent_state has our columns; always, except in a store that was opened for reading
+	adopted  bool   // agent_state has our columns; always, except in a store that was opened for reading
+	reading  access // of the read connections
 	owner    *owner
 	id       string
 
@@ -61,6 +64,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.refuseForeign(ctx); err != nil {
+		return nil, openError(s.path, err)
+	}
 	if s.owner, err = own(s.path); err != nil {
 		return nil, err
 	}
@@ -84,7 +90,7 @@ func OpenReadOnly(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.readOnly = true
+	s.readOnly, s.reading = true, accessInspect
 	if _, err := os.Stat(s.path); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "%w", err)
 	}
@@ -114,7 +120,7 @@ func newStore(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, log: o.Logger, path: path, adopted: true,
+	s := &Store{opts: o, log: o.Logger, path: path, adopted: true, reading: accessRead,
 		readers: make(chan *reader, o.Readers), closed: make(chan struct{})}
 	// Ordinary locks of this process on the file would be dropped when any code in it opens and closes the file.
 	if _, err := sqlite.OFDLocking(true); err != nil {
@@ -127,18 +133,47 @@ func openError(path string, err error) error {
 	if isNotDatabase(err) {
 		return refuse(path, "it is not a SQLite database")
 	}
-	return translate(err)
+	e := *protocol.AsError(translate(err))
+	if !strings.Contains(e.Message, path) {
+		e.Message = path + ": " + e.Message
+		if e.Code == protocol.CodeReadOnly || e.Code == protocol.CodeIO {
+			e.Message += "; look at the permissions of the file and of its folder, in which SQLite keeps -wal and -shm"
+		}
+	}
+	return &e
+}
+
+// refuseForeign looks at a file that is there before anything is put beside it. A lock that is held at the moment is no
+// reason: openFile looks again.
+func (s *Store) refuseForeign(ctx context.Context) error {
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := s.look(ctx); err != nil && !isLocked(err) {
+		return err
+	}
+	return nil
 }
 
 // smallestDB is the size of the smallest page: no database but the empty file is shorter.
 const smallestDB = 512
 
-// look inspects the file through a connection that can change nothing.
+// look inspects the file through a connection that can change nothing. What a crashed writer has left unfinished needs
+// one that can, since SQLite finishes it before anybody can read; that one makes no changes of its own.
 func (s *Store) look(ctx context.Context) (kind fileKind, err error) {
 	if n := sizeOf(s.path); n > 0 && n < smallestDB {
 		return 0, refuse(s.path, "it is not a SQLite database") // SQLite would take so short a text for an empty file
 	}
-	c, err := s.opts.open(ctx, s.path, accessInspect)
+	kind, err = s.lookThrough(ctx, accessInspect)
+	if isLeftover(err) {
+		s.reading = accessRead
+		kind, err = s.lookThrough(ctx, accessRead)
+	}
+	return kind, err
+}
+
+func (s *Store) lookThrough(ctx context.Context, a access) (kind fileKind, err error) {
+	c, err := s.opts.open(ctx, s.path, a)
 	if err != nil {
 		return 0, err
 	}
