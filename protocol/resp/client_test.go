@@ -64,6 +64,8 @@ func TestClient_sameAsHandler(t *testing.T) {
 			must(protocol.Save("a", []byte("2"), protocol.IfAbsent())).OrSkip(), must(protocol.Delete("b", protocol.IfRevision(99))).OrSkip(),
 		)),
 		must(protocol.Txn(must(protocol.Save("d", []byte("1"), none)), must(protocol.Check("a", protocol.IfRevision(1))))),
+		must(protocol.Save("a", []byte("3"), protocol.IfAbsent())).OrSkip(), must(protocol.Save("a", []byte("3"), protocol.IfExists())).OrSkip(),
+		must(protocol.Save("none", []byte("3"), protocol.IfExists())).OrSkip(), must(protocol.Delete("b", protocol.IfRevision(99))).OrSkip(),
 		must(protocol.Load("d")), must(protocol.Bulk(must(protocol.Load("a")), must(protocol.Load("b")))),
 		protocol.Clear(), must(protocol.Count("")),
 	}

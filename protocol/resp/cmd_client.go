@@ -49,8 +49,8 @@ func (x *executor) clientName() {
 }
 
 func (x *executor) setClientName(name string) {
-	if !printable(name) {
-		x.out.fail(errClientName)
+	if err := checkClientName(name); err != nil {
+		x.out.fail(err)
 		return
 	}
 	x.c.about.update(func(a *about) { a.name = name })
@@ -61,6 +61,9 @@ func (x *executor) setClientInfo(attribute []byte, value string) {
 	switch {
 	case !is(attribute, "lib-name") && !is(attribute, "lib-ver"):
 		x.out.fail(redisError(fmt.Sprintf("ERR Unrecognized option '%.64s'", attribute)))
+		return
+	case len(value) > maxLabel:
+		x.out.fail(errTooLong(strings.ToLower(string(attribute))))
 		return
 	case !printable(value):
 		x.out.fail(redisError("ERR " + strings.ToLower(string(attribute)) + " cannot contain spaces, newlines or special characters."))

@@ -37,6 +37,15 @@ func connectionCommands() []spec {
 		{
 			name: "client", arity: -2, flags: flagAdmin, family: family, handle: client,
 			summary: "Tells about connections, and names this one.",
+			help: []string{
+				"ID: tells the id of this connection.",
+				"INFO: tells about this connection.",
+				"LIST [TYPE normal|ID id ...]: tells about connections.",
+				"GETNAME: tells the name of this connection.",
+				"SETNAME name: names this connection.",
+				"SETINFO LIB-NAME|LIB-VER text: names the library of this connection.",
+				"NO-EVICT on|off, NO-TOUCH on|off: do nothing, as nothing is ever evicted.",
+			},
 		},
 	}
 }
@@ -114,8 +123,8 @@ func helloOptions(words [][]byte) (name string, err error) {
 				"Are you sure your configuration is correct?")
 		case is(words[0], "SETNAME") && len(words) > 1:
 			name = string(words[1])
-			if !printable(name) {
-				return "", errClientName
+			if err := checkClientName(name); err != nil {
+				return "", err
 			}
 			words = words[2:]
 		default:
@@ -145,6 +154,21 @@ func (x *executor) sayHello() {
 }
 
 const errClientName = redisError("ERR Client names cannot contain spaces, newlines or special characters.")
+
+// checkClientName refuses what CLIENT LIST could not show, or nobody would read: names are kept, at no cost.
+func checkClientName(name string) error {
+	switch {
+	case len(name) > maxLabel:
+		return errTooLong("a client name")
+	case !printable(name):
+		return errClientName
+	}
+	return nil
+}
+
+func errTooLong(what string) error {
+	return redisError(fmt.Sprintf("ERR %s has at most %d bytes", what, maxLabel))
+}
 
 // printable reports whether s fits into a line of CLIENT LIST.
 func printable(s string) bool {

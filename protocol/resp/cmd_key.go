@@ -63,6 +63,10 @@ func planFlush(args [][]byte, _ bool) (*plan, error) {
 
 // keys lists page by page, so that what it holds is what it answers.
 func keys(x *executor, args [][]byte) {
+	if err := checkPattern(args[1]); err != nil {
+		x.out.fail(err)
+		return
+	}
 	pattern := string(args[1])
 	var found []string
 	size, most := 0, x.c.srv.opts.OutputBytes
@@ -95,8 +99,9 @@ func validPrefix(p string) string {
 }
 
 // eachAgent calls f for most agents at the most (any number if it is negative) whose id begins with prefix,
-// behind the id after, in byte order. A prefix that no id can have matches nothing.
+// behind the id after, in byte order. A prefix that no id can have matches nothing. All pages share one step.
 func (x *executor) eachAgent(prefix, after string, most int, f func(protocol.Entry) error) error {
+	defer x.finishStep()
 	for most != 0 {
 		limit := protocol.MaxListLimit
 		if most > 0 {
@@ -106,14 +111,12 @@ func (x *executor) eachAgent(prefix, after string, most int, f func(protocol.Ent
 		if err != nil {
 			return nil //nolint:nilerr // no agent has such an id
 		}
-		reply, err := x.do(op)
+		reply, err := protocol.Do(x.begin(), x.c.srv.handler, op)
 		if err != nil {
 			return err
 		}
-		for _, e := range reply.Entries {
-			if err := f(e); err != nil {
-				return err
-			}
+		if err := x.inTime(reply.Entries, f); err != nil {
+			return err
 		}
 		if reply.Next == "" || reply.Next == after {
 			return nil
@@ -121,6 +124,19 @@ func (x *executor) eachAgent(prefix, after string, most int, f func(protocol.Ent
 		after = reply.Next
 		if most > 0 {
 			most -= len(reply.Entries)
+		}
+	}
+	return nil
+}
+
+// inTime calls f for entries, as long as the step lasts: a pattern may take its time.
+func (x *executor) inTime(entries []protocol.Entry, f func(protocol.Entry) error) error {
+	for _, e := range entries {
+		if err := x.begin().Err(); err != nil {
+			return protocol.Errorf(protocol.CodeOverloaded, "not done before the deadline").Because(err)
+		}
+		if err := f(e); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -148,16 +164,20 @@ func scan(x *executor, args [][]byte) {
 		x.out.fail(err)
 		return
 	}
-	reply, err := x.do(op)
+	defer x.finishStep()
+	reply, err := protocol.Do(x.begin(), x.c.srv.handler, op)
+	var ids []string
+	if err == nil {
+		err = x.inTime(reply.Entries, func(e protocol.Entry) error {
+			if !o.nothing && (!o.matches || match(o.pattern, e.ID)) {
+				ids = append(ids, e.ID)
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		x.out.fail(err)
 		return
-	}
-	var ids []string
-	for _, e := range reply.Entries {
-		if !o.nothing && (!o.matches || match(o.pattern, e.ID)) {
-			ids = append(ids, e.ID)
-		}
 	}
 	x.out.array(2)
 	x.out.bulkString(strconv.FormatInt(reply.Count, 10))
@@ -180,6 +200,9 @@ func parseScan(args [][]byte) (scanOptions, error) {
 		word, value := rest[0], string(rest[1])
 		switch {
 		case is(word, "MATCH"):
+			if err := checkPattern(rest[1]); err != nil {
+				return o, err
+			}
 			o.pattern, o.matches = value, true
 		case is(word, "COUNT"):
 			n, err := strconv.ParseInt(value, 10, 64)

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/stated/stated/protocol"
@@ -122,6 +123,7 @@ func (x *executor) leaveMulti() {
 }
 
 func (x *executor) noteTransaction() {
+	x.c.hurry(func(p *patience) { p.multi = x.tx.bytes > readBuffer })
 	x.c.about.update(func(a *about) {
 		a.watched = len(x.tx.watched)
 		a.queued = -1
@@ -197,29 +199,41 @@ func (tx *transaction) plan() (*plan, error) {
 			replies = replies[len(p.ops):]
 		}
 	}
-	all.failed = func(o *output, err error) { failExec(o, err, checks) }
+	all.failed = func(o *output, err error) { failExec(o, err, checks, plans) }
 	return all, nil
 }
 
-// failExec words the failure of a transaction: nil if a watched agent changed; else the error, with the index
-// counted in the client's own operations.
-func failExec(o *output, err error, checks int) {
+// failExec words the failure of a transaction: nil if a watched agent changed; else the error, with the index of
+// the queued command instead of that of the operation, or with none if it is about a watched agent.
+func failExec(o *output, err error, checks int, plans []*plan) {
 	index, ok := protocol.ConflictIndex(err)
 	switch {
-	case !ok || protocol.CodeOf(err) != protocol.CodeConflict:
+	case !ok:
 		o.fail(err)
-	case index < checks:
+		return
+	case index < checks && protocol.CodeOf(err) == protocol.CodeConflict:
 		o.nullArray()
-	default:
-		e := *protocol.AsError(err)
-		e.Facts = append([]protocol.Fact(nil), e.Facts...)
-		for i := range e.Facts {
-			if e.Facts[i].Key == protocol.FactIndex {
-				e.Facts[i].Value = strconv.Itoa(index - checks)
-			}
-		}
-		o.fail(&e)
+		return
 	}
+	e := *protocol.AsError(err)
+	e.Facts = slices.Clone(e.Facts)
+	at := slices.IndexFunc(e.Facts, func(f protocol.Fact) bool { return f.Key == protocol.FactIndex })
+	if index < checks {
+		e.Facts = slices.Delete(e.Facts, at, at+1)
+	} else {
+		e.Facts[at].Value = strconv.Itoa(commandOf(index-checks, plans))
+	}
+	o.fail(&e)
+}
+
+// commandOf tells which of the plans an operation belongs to.
+func commandOf(op int, plans []*plan) int {
+	for i, p := range plans {
+		if op -= len(p.ops); op < 0 {
+			return i
+		}
+	}
+	return len(plans)
 }
 
 func watchAgents(x *executor, args [][]byte) {

@@ -16,10 +16,17 @@ func serverCommands() []spec {
 		{
 			name: "command", arity: -1, flags: flagAdmin, family: family, handle: commandInfo,
 			summary: "Tells about commands: COMMAND [COUNT|DOCS name ...|INFO name ...].",
+			help: []string{
+				"(none): tells about all commands.",
+				"COUNT: tells how many commands there are.",
+				"DOCS [name ...]: describes commands.",
+				"INFO [name ...]: tells about commands.",
+			},
 		},
 		{
 			name: "config", arity: -2, flags: flagAdmin, family: family, handle: configGet,
 			summary: "CONFIG GET tells the settings that tools of Redis ask for.",
+			help:    []string{"GET pattern ...: tells the settings that match."},
 		},
 		{
 			name: "info", arity: -1, flags: flagAdmin, family: family, handle: info,
@@ -61,6 +68,12 @@ func configGet(x *executor, args [][]byte) {
 	case len(args) < 3:
 		x.out.fail(errArity("config|get"))
 		return
+	}
+	for _, p := range args[2:] {
+		if err := checkPattern(p); err != nil {
+			x.out.fail(err)
+			return
+		}
 	}
 	var found []Field
 	for _, f := range x.c.srv.settings() {

@@ -39,6 +39,7 @@ var replies = map[string][]string{
 	"CLIENT KILL x":                    {"-ERR unknown subcommand 'KILL'. Try CLIENT HELP.~"},
 	"CLIENT":                           {"-ERR wrong number of arguments for 'client' command~"},
 	"CONFIG GET save":                  {"*2~$4~save~$0~~", "%1~$4~save~$0~~"},
+	"CONFIG HELP":                      {"*3~+CONFIG <subcommand> [<arg> ...]. Subcommands are:~+GET pattern ...: tells the settings that match.~+HELP: prints this help.~"},
 	"CONFIG GET nothing":               {"*0~", "%0~"},
 	"CONFIG SET save x":                {"-ERR unknown subcommand 'SET'. Try CONFIG HELP.~"},
 	"CONFIG GET":                       {"-ERR wrong number of arguments for 'config|get' command~"},
@@ -164,6 +165,7 @@ var replies = map[string][]string{
 		"+OK~+QUEUED~+QUEUED~+QUEUED~+QUEUED~+QUEUED~*5~*2~:3~:1700000000123~*3~:3~:1700000000123~$2~{}~_~*2~:1~:4~+OK~",
 	},
 	"MULTI; SET c 1; STATE.CHECK a 5; EXEC; EXISTS c": {"+OK~+QUEUED~+QUEUED~-CONFLICT current_revision=1 index=1 agent \"a\" has revision 1, the condition was: revision 5~:0~"},
+	"MULTI; MSET c 1 d 2; STATE.CHECK a 5; EXEC":      {"+OK~+QUEUED~+QUEUED~-CONFLICT current_revision=1 index=1 agent \"a\" has revision 1, the condition was: revision 5~"},
 	"MULTI; STATE.SAVE a {} IFABSENT ORSKIP; STATE.DELETE a IFREV 7 ORSKIP; STATE.CHECK a IFABSENT ORSKIP; EXEC": {
 		"+OK~+QUEUED~+QUEUED~+QUEUED~*3~*-1~*-1~*-1~", "+OK~+QUEUED~+QUEUED~+QUEUED~*3~_~_~_~",
 	},
@@ -294,6 +296,38 @@ func TestTimeAndCommand(t *testing.T) {
 	for _, c := range []string{"COMMAND", "COMMAND INFO", "COMMAND DOCS"} {
 		if got := p.ask(c); !strings.Contains(got, "state.save") || !strings.Contains(got, "unwatch") {
 			t.Errorf("%s: %.200q", c, got)
+		}
+	}
+}
+
+func TestCommands_help(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{})
+	p := connect(t, addr)
+	for command, line := range map[string]string{"CLIENT": "+ID: ", "COMMAND": "+COUNT: ", "CONFIG": "+GET pattern "} {
+		if got := p.ask(command + " help"); !strings.HasPrefix(got, "*") || !strings.Contains(got, "\r\n"+line) {
+			t.Errorf("%s: got %q", command, got)
+		}
+	}
+}
+
+func TestCommands_tooLong(t *testing.T) {
+	f := newFake()
+	f.put("a", "1")
+	_, addr := serve(t, f, resp.Options{})
+	p := connect(t, addr)
+	for command, want := range map[string]string{
+		"KEYS " + strings.Repeat("a", 4097):                   "-INVALID too_large=1 the pattern has 4097 bytes, at most 4096 are allowed\r\n",
+		"KEYS " + strings.Repeat("a", 4096):                   "*0\r\n",
+		"SCAN 0 MATCH " + strings.Repeat("a", 4097):           "-INVALID too_large=1 the pattern has 4097 bytes, at most 4096 are allowed\r\n",
+		"CONFIG GET " + strings.Repeat("a", 4097):             "-INVALID too_large=1 the pattern has 4097 bytes, at most 4096 are allowed\r\n",
+		"CLIENT SETNAME " + strings.Repeat("a", 257):          "-ERR a client name has at most 256 bytes\r\n",
+		"CLIENT SETNAME " + strings.Repeat("a", 256):          "+OK\r\n",
+		"CLIENT SETINFO LIB-NAME " + strings.Repeat("a", 257): "-ERR lib-name has at most 256 bytes\r\n",
+		"CLIENT SETINFO LIB-VER " + strings.Repeat("a", 257):  "-ERR lib-ver has at most 256 bytes\r\n",
+		"HELLO 3 SETNAME " + strings.Repeat("a", 257):         "-ERR a client name has at most 256 bytes\r\n",
+	} {
+		if got := p.ask(command); got != want {
+			t.Errorf("%.30s: got %q, want %q", command, got, want)
 		}
 	}
 }

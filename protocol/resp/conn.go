@@ -20,6 +20,8 @@ type conn struct {
 	account account
 	about   about
 
+	patience patience
+
 	// life is the parent of every request's context. It is kept here since both goroutines and Shutdown need it.
 	life   context.Context
 	cancel context.CancelFunc
@@ -78,6 +80,36 @@ func (c *conn) drain() {
 	c.draining.Store(true)
 	c.stopReading()
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// patience tells whether the client may take its time: not while it holds memory that others wait for. A client
+// that is idle, or in the middle of something small, may.
+type patience struct {
+	mu      sync.Mutex
+	command bool // a large command was read by half
+	multi   bool // a large transaction is queued
+	limited bool // a read deadline is set
+}
+
+// hurry changes the patience. While there is none, more input must come within the request timeout, from now on.
+func (c *conn) hurry(change func(*patience)) {
+	p := &c.patience
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
+	limit := p.command || p.multi
+	if !limit && !p.limited {
+		return
+	}
+	var at time.Time
+	if limit {
+		at = time.Now().Add(c.srv.opts.RequestTimeout)
+	}
+	p.limited = limit
+	_ = c.nc.SetReadDeadline(at) // if it fails, so does the read
+	if c.draining.Load() {
+		c.drain() // it may have been undone just now
+	}
 }
 
 // cut ends the connection and cancels its requests.

@@ -49,8 +49,9 @@ type command struct {
 }
 
 const (
-	commandOverhead = 96 // bytes of a command without arguments
-	argOverhead     = 32 // bytes of an argument beyond its text
+	commandOverhead = 96  // bytes of a command without arguments
+	argOverhead     = 32  // bytes of an argument beyond its text
+	opOverhead      = 368 // bytes of what becomes of an argument of a command over many agents: operation, reply
 	firstArena      = 256
 	growStep        = 16 << 10 // how much may be allocated before any of it came
 )
@@ -106,19 +107,24 @@ func (d *decoder) array() error {
 	if err := d.take(commandOverhead); err != nil {
 		return err
 	}
+	overhead := argOverhead
 	for i := 0; i < int(n); i++ {
-		if err := d.bulk(); err != nil {
+		if err := d.bulk(overhead); err != nil {
 			return unexpected(err)
 		}
-		if i == 0 && int(n)-1 > d.limits.args && !d.many(d.arena) {
+		switch {
+		case i > 0:
+		case d.many(d.arena):
+			overhead += opOverhead
+		case int(n)-1 > d.limits.args:
 			return protocolError("too many arguments: at most " + strconv.Itoa(d.limits.args) + " are allowed here")
 		}
 	}
 	return nil
 }
 
-// bulk reads one bulk string to the end of the arena.
-func (d *decoder) bulk() error {
+// bulk reads one bulk string to the end of the arena, and reserves overhead bytes for it.
+func (d *decoder) bulk(overhead int) error {
 	n, err := d.header('$', "bulk")
 	if err != nil {
 		return err
@@ -127,7 +133,7 @@ func (d *decoder) bulk() error {
 		return protocolError("invalid bulk length " + strconv.FormatInt(n, 10) + ", one command has at most " +
 			strconv.Itoa(d.limits.bytes) + " bytes")
 	}
-	if err := d.take(argOverhead); err != nil {
+	if err := d.take(overhead); err != nil {
 		return err
 	}
 	for left := int(n); left > 0; {

@@ -117,6 +117,24 @@ func TestDecoder_refused(t *testing.T) {
 	}
 }
 
+// What the operations and replies will take is reserved with the arguments that they are made of.
+func TestDecoder_reservesOperations(t *testing.T) {
+	ids := strings.Repeat("$1\r\na\r\n", 1000)
+	for input, least := range map[string]int{
+		"*1001\r\n$4\r\nMGET\r\n" + ids: 400_000, "mget" + strings.Repeat(" a", 1000) + "\r\n": 400_000,
+		"*1001\r\n$5\r\nWATCH\r\n" + ids: 32_000,
+	} {
+		var c counter
+		cmd, err := newTestDecoder(strings.NewReader(input), &c).next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cmd.size < least || cmd.size > least+10_000 || c.now != cmd.size {
+			t.Errorf("%.10q: %d bytes are reserved, %d belong to the command, want %d and some", input, c.now, cmd.size, least)
+		}
+	}
+}
+
 func TestDecoder_manyArguments(t *testing.T) {
 	ids := strings.Repeat("$1\r\nx\r\n", maxManyArgs)
 	d := newTestDecoder(strings.NewReader(fmt.Sprintf("*%d\r\n$4\r\nmget\r\n%s", maxManyArgs+1, ids)), &counter{})

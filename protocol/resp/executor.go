@@ -20,6 +20,7 @@ type executor struct {
 	ending   bool // no further command of this connection is performed
 	polite   bool // the client is to get the last reply even if it is still sending
 	settling bool // settle is at work, or panicked
+	doubtful bool // the command at work writes and was started: it may be applied whatever happens here
 
 	// step is the context of the requests that are under way together; nil between two steps.
 	step    context.Context
@@ -87,13 +88,17 @@ func (x *executor) guard(f func()) (ok bool) {
 		x.c.srv.opts.Logger.Error().Int64("client", x.c.id).Interface("panic", p).Bytes("stack", debug.Stack()).
 			Msg("a command handler panicked")
 		x.ending, x.polite = true, true
+		err := protocol.Errorf(protocol.CodeInternal, "internal error, see the log")
+		if x.doubtful {
+			err = protocol.Errorf(protocol.CodeUnknown, "internal error, see the log: it may or may not have been applied")
+		}
 		switch {
 		case x.settling: // the replies behind this one would be taken for this one
 			x.pending = nil
 		case !x.guard(x.settle):
 			return // it has written the last reply
 		}
-		x.out.fail(protocol.Errorf(protocol.CodeInternal, "internal error, see the log"))
+		x.out.fail(err)
 	}()
 	f()
 	return true
@@ -120,6 +125,9 @@ func (x *executor) one(cmd *command) {
 		x.performPlan(s, cmd)
 		return // so does what is pending
 	case s.flags&flagInstant != 0:
+		if cmd.size > readBuffer {
+			x.settle() // its reply is not worth keeping
+		}
 		x.instantly(func() { s.handle(x, cmd.args) })
 	case s.flags&flagOrdered != 0:
 		s.handle(x, cmd.args)
@@ -163,16 +171,20 @@ func (x *executor) submit(p *plan, size int) {
 	}
 	if p.onlyWrites() {
 		r := protocol.NewRequest(op)
+		x.doubtful = true
 		x.c.srv.handler.Start(x.begin(), r)
 		x.pending = append(x.pending, pending{request: r, plan: p, size: size})
+		x.doubtful = false // settle takes care of it from here on
 		if len(x.pending) >= maxRun {
 			x.settle()
 		}
 		return
 	}
 	x.settle()
+	x.doubtful = p.writes()
 	reply, _ := x.do(op)
 	x.answer(p, reply)
+	x.doubtful = false
 	x.c.account.give(size)
 }
 
@@ -193,7 +205,9 @@ func (x *executor) settle() {
 			x.out.buf = append(x.out.buf, p.text...)
 			x.out.flushIfLarge()
 		} else {
+			x.doubtful = true // only writes are pending
 			x.answer(p.plan, x.c.srv.handler.Wait(x.begin(), p.request))
+			x.doubtful = false
 		}
 		x.c.account.give(p.size)
 	}

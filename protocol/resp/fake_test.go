@@ -123,6 +123,9 @@ func (f *fake) apply(op *protocol.Op) protocol.Reply {
 		return protocol.Reply{Count: int64(n), Revision: f.revision}
 	}
 	reply := f.one(op)
+	if current, conflict := protocol.CurrentRevision(reply.Err); conflict && op.Skip() {
+		return protocol.Reply{Skipped: true, Found: current != 0, Revision: current}
+	}
 	if k := op.Kind(); !reply.Found && (k == protocol.KindLoad || k == protocol.KindStat) {
 		reply.Err = protocol.NotFound(op.ID())
 	}

@@ -1,6 +1,19 @@
 package resp
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/stated/stated/protocol"
+)
+
+// checkPattern refuses a pattern that would take long to match.
+func checkPattern(pattern []byte) error {
+	if len(pattern) > maxPatternBytes {
+		return protocol.Errorf(protocol.CodeInvalid, "the pattern has %d bytes, at most %d are allowed",
+			len(pattern), maxPatternBytes).With(protocol.FactTooLarge, "1")
+	}
+	return nil
+}
 
 // literalPrefix is what every text that matches the pattern begins with.
 func literalPrefix(pattern string) string {
@@ -11,8 +24,9 @@ func literalPrefix(pattern string) string {
 }
 
 // match reports whether s matches a pattern in Redis's way, byte by byte: * any text, ? one byte, [a-c] or [^a-c]
-// one byte of a class, \ the byte behind it as it is. It takes at most len(pattern) * len(s) steps: only the last
-// * is ever tried again, since what an earlier one could give is no more than what the later one can.
+// one byte of a class, \ the byte behind it as it is. Only the last * is ever tried again, since what an earlier
+// one could give is no more than what the later one can: that takes at most len(pattern) * len(s) steps, each of
+// which may walk through one class.
 func match(pattern, s string) bool {
 	star, mark := -1, 0 // behind the last *, and how much of s it was left with
 	p, i := 0, 0

@@ -21,10 +21,16 @@ func (d *decoder) inline() error {
 		return nil
 	case isHTTP(words[0]):
 		return errBrowser
+	case len(words) == 3 && is(words[0], "GET") && bytes.HasPrefix(words[2], []byte("HTTP/")):
+		return errHTTP
 	case len(words)-1 > d.limits.args:
 		return protocolError("too many arguments: at most " + strconv.Itoa(d.limits.args) + " are allowed here")
 	}
-	if err := d.take(commandOverhead + argOverhead*len(words)); err != nil {
+	overhead := argOverhead
+	if d.many(words[0]) {
+		overhead += opOverhead
+	}
+	if err := d.take(commandOverhead + overhead*len(words)); err != nil {
 		return err
 	}
 	arena := make([]byte, 0, len(line))

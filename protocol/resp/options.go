@@ -24,7 +24,8 @@ type Options struct {
 	// Connections is how many clients may be connected at once. Default 10,000.
 	Connections int
 	// RequestTimeout is how long a request may take, how long a command may wait for memory or for the rest of a
-	// large argument, and how long a client may take to accept replies. Default 30 s.
+	// large argument, how long a large MULTI may wait for its next command, and how long a client may take to accept
+	// replies. Default 30 s.
 	RequestTimeout time.Duration
 	// Version is what HELLO and INFO show. Default "dev".
 	Version string
@@ -51,10 +52,13 @@ const (
 	maxManyArgs  = 65_536    // arguments of a command over many agents
 	maxLineBytes = 64 << 10  // an inline command
 	maxWatches   = 1_024     // agents that one connection watches
+	maxLabel     = 256       // bytes of a client's name, or of its library's
 	readBuffer   = 16 << 10  // bytes of a connection's read buffer, and of its free allowance
 	writeBuffer  = 64 << 10  // bytes of replies after which they are sent, even in the middle of a run
 	maxRun       = 1_024     // commands that are handed over together
 	maxRunBytes  = 256 << 10 // bytes after which a run is handed over
+
+	maxPatternBytes = 4 << 10 // a pattern of KEYS, SCAN or CONFIG GET
 )
 
 func (o Options) withDefaults() Options {

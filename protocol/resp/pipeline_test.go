@@ -49,6 +49,36 @@ func TestPipeline_submittedWhole(t *testing.T) {
 	}
 }
 
+// A large reply is not kept behind writes that are not answered yet: it would be memory that nobody counts.
+func TestPipeline_largeReplyWaits(t *testing.T) {
+	for size, want := range map[int]string{
+		10:     "[start 1 start 2 wait 1 wait 2]",
+		16_250: "[start 1 wait 1 start 2 wait 2]", // with what it takes beyond its text
+	} {
+		f := newFake()
+		var mu sync.Mutex
+		var events []string
+		note := func(what string, r *protocol.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, what+" "+string(r.Op().State()))
+		}
+		f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply { note("start", r); return nil }
+		f.waits = func(_ context.Context, r *protocol.Request) { note("wait", r) }
+		pipes := newPipeListener()
+		serveOn(t, pipes, f, resp.Options{})
+		p := newPeer(t, pipes.dial())
+		text := strings.Repeat("x", size)
+		p.send(bulks("SET", "a", "1") + bulks("ECHO", text) + bulks("SET", "a", "2")) // read at once
+		p.until("+OK\r\n" + fmt.Sprintf("$%d\r\n", size) + text + "\r\n+OK\r\n")
+		mu.Lock()
+		if got := fmt.Sprint(events); got != want {
+			t.Errorf("%d bytes: got %s, want %s", size, got, want)
+		}
+		mu.Unlock()
+	}
+}
+
 // Transactions that only write share a commit too; one that reads waits.
 func TestPipeline_transactionsTogether(t *testing.T) {
 	f := newFake()

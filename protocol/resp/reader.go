@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 
 	"github.com/stated/stated/protocol"
 )
@@ -16,8 +15,7 @@ type reader struct {
 	c     *conn
 	d     decoder
 	run   []*command
-	bytes int  // of run
-	timed bool // a read deadline is set
+	bytes int // of run
 }
 
 // read parses until the input ends or cannot go on.
@@ -56,26 +54,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	if err := r.handOver(); err != nil {
 		return 0, err
 	}
-	r.setDeadline()
+	r.c.hurry(func(p *patience) { p.command = r.d.used > readBuffer })
 	return r.c.nc.Read(p)
-}
-
-// setDeadline limits how long a half-read command may hold memory that others wait for. A client that is idle,
-// or in the middle of something small, may take its time.
-func (r *reader) setDeadline() {
-	timed := r.d.used > readBuffer
-	if !timed && !r.timed {
-		return
-	}
-	var at time.Time
-	if timed {
-		at = time.Now().Add(r.c.srv.opts.RequestTimeout)
-	}
-	r.timed = timed
-	_ = r.c.nc.SetReadDeadline(at) // if it fails, so does the read
-	if r.c.draining.Load() {
-		r.c.drain() // it may have been undone just now
-	}
 }
 
 // reserve is the decoder's way to memory.
@@ -107,10 +87,13 @@ func (r *reader) end(err error) {
 	var timeout net.Error
 	var refused *protocol.Error
 	var wrong protocolError
+	var said redisError
 	switch {
 	case r.c.draining.Load(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errBrowser):
-	case errors.As(err, &refused), errors.As(err, &wrong):
+	case errors.As(err, &refused), errors.As(err, &wrong), errors.As(err, &said):
 		r.run = append(r.run, &command{last: err})
+	case errors.As(err, &timeout) && timeout.Timeout() && r.d.used <= readBuffer:
+		r.run = append(r.run, &command{last: protocolError("a large transaction was not ended in time")})
 	case errors.As(err, &timeout) && timeout.Timeout():
 		r.run = append(r.run, &command{last: protocolError("the rest of a large command did not come in time")})
 	default:

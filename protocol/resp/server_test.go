@@ -26,7 +26,8 @@ func TestServer_protocolErrors(t *testing.T) {
 		"PING\r\n*1\r\nPING\r\n":                     "+PONG\r\n-ERR Protocol error: expected '$', got 'P'\r\n",
 		"*2000\r\n$4\r\nPING\r\n":                    "-ERR Protocol error: too many arguments: at most 1024 are allowed here\r\n",
 		"POST / HTTP/1.1\r\nHost: x\r\n\r\n":         "",
-		"GET / HTTP/1.1\r\nHost: x\r\nPING\r\n":      "-ERR wrong number of arguments for 'get' command\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nPING\r\n":      "-ERR this is the Redis protocol, not HTTP\r\n",
+		"GET / x\r\nHost: x\r\nPING\r\n":             "-ERR wrong number of arguments for 'get' command\r\n",
 		strings.Repeat("x", 70<<10) + "\r\nPING\r\n": "-ERR Protocol error: too big inline request\r\n",
 	} {
 		t.Run(fmt.Sprintf("%.30q", input), func(t *testing.T) {
@@ -157,18 +158,26 @@ func TestServer_endlessMulti(t *testing.T) {
 	}
 }
 
-// Half-sent commands of several connections hold the memory: another one is refused, and served once there is room.
+// Commands of several connections that are not answered yet hold the memory: another one is refused, and served once there is room.
 func TestServer_inflightLimit(t *testing.T) {
 	const large = 100_000
-	_, addr := serve(t, newFake(), resp.Options{InflightBytes: 350_000, RequestTimeout: 300 * time.Millisecond})
+	f := newFake()
+	started, release := make(chan struct{}, 4), make(chan struct{})
+	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+		if r.Op().ID() == "a" {
+			started <- struct{}{}
+			<-release
+		}
+		return nil
+	}
+	_, addr := serve(t, f, resp.Options{InflightBytes: 350_000, RequestTimeout: 300 * time.Millisecond})
 	value := `"` + strings.Repeat("x", large) + `"`
 	command := bulks("SET", "a", value)
-	// A handler that does not answer would do as well, but this is what an attacker can do.
-	multi := make([]*peer, 3)
-	for i := range multi {
-		multi[i] = connect(t, addr)
-		multi[i].send("MULTI\r\n" + command)
-		multi[i].until("+QUEUED\r\n")
+	busy := make([]*peer, 3)
+	for i := range busy {
+		busy[i] = connect(t, addr)
+		busy[i].send(command)
+		receive(t, started)
 	}
 	p := connect(t, addr)
 	p.send(command)
@@ -178,8 +187,9 @@ func TestServer_inflightLimit(t *testing.T) {
 	if got := connect(t, addr).ask("SET small 1"); got != "+OK\r\n" {
 		t.Errorf("a small command: %q", got)
 	}
-	if got := multi[0].ask("EXEC"); got != "*1\r\n+OK\r\n" {
-		t.Errorf("EXEC: %q", got)
+	close(release)
+	for _, b := range busy {
+		b.until("+OK\r\n")
 	}
 	if got := connect(t, addr).ask(command); got != "+OK\r\n" {
 		t.Errorf("with room again: %q", got)
@@ -193,6 +203,82 @@ func TestServer_halfCommand(t *testing.T) {
 	p.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n" + strings.Repeat("x", 100_000))
 	if got := p.rest(); got != "-ERR Protocol error: the rest of a large command did not come in time\r\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Nor does one who does not end a large transaction; one who did may take its time.
+func TestServer_idleMulti(t *testing.T) {
+	_, addr := serve(t, newFake(), resp.Options{RequestTimeout: 200 * time.Millisecond})
+	large := "MULTI\r\n" + bulks("SET", "a", `"`+strings.Repeat("x", 100_000)+`"`)
+	done, discarded, small := connect(t, addr), connect(t, addr), connect(t, addr)
+	done.send(large + "EXEC\r\n")
+	done.until("*1\r\n+OK\r\n")
+	discarded.send(large + "DISCARD\r\n")
+	discarded.until("+QUEUED\r\n+OK\r\n")
+	small.send("MULTI\r\nSET a 1\r\n")
+	small.until("+QUEUED\r\n")
+	p := connect(t, addr)
+	p.send(large)
+	if got := p.rest(); got != "+OK\r\n+QUEUED\r\n-ERR Protocol error: a large transaction was not ended in time\r\n" {
+		t.Errorf("got %q", got)
+	}
+	for _, p := range []*peer{done, discarded, small} {
+		p.ask("DISCARD") // fails if the connection was closed
+	}
+}
+
+// All pages of a list have the time of one request, and what is done with them too.
+func TestServer_listsInTime(t *testing.T) {
+	f := newFake()
+	_, addr := serve(t, f, resp.Options{RequestTimeout: 20 * time.Millisecond})
+	p := connect(t, addr)
+	for _, c := range []string{"KEYS *", "SCAN 0", "STATE.LIST"} {
+		f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+			<-ctx.Done()
+			return &protocol.Reply{Entries: []protocol.Entry{{ID: "a"}}}
+		}
+		if got := p.ask(c); got != "-OVERLOADED not done before the deadline\r\n" {
+			t.Errorf("%s: got %q", c, got)
+		}
+	}
+	_, addr = serve(t, f, resp.Options{})
+	p = connect(t, addr)
+	for _, c := range []string{"KEYS *", "STATE.LIST"} {
+		deadlines, pages := map[time.Time]bool{}, 0
+		f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+			at, _ := ctx.Deadline()
+			deadlines[at] = true
+			if pages++; pages == 3 {
+				return &protocol.Reply{}
+			}
+			id := fmt.Sprint(pages)
+			return &protocol.Reply{Entries: []protocol.Entry{{ID: id}}, Next: id}
+		}
+		if got := p.ask(c); !strings.HasPrefix(got, "*2\r\n") || len(deadlines) != 1 {
+			t.Errorf("%s: %d deadlines for %d pages, got %q", c, len(deadlines), pages, got)
+		}
+	}
+}
+
+// Whatever the error is, its index counts the commands of the client.
+func TestServer_indexOfOtherErrors(t *testing.T) {
+	f := newFake()
+	_, addr := serve(t, f, resp.Options{})
+	for index, want := range map[string]string{
+		"0": "-CORRUPT damaged\r\n", "1": "-CORRUPT index=0 damaged\r\n", "2": "-CORRUPT index=0 damaged\r\n",
+		"3": "-CORRUPT index=1 damaged\r\n",
+	} {
+		f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+			if len(r.Op().Ops()) < 4 {
+				return nil
+			}
+			return &protocol.Reply{Err: protocol.Errorf(protocol.CodeCorrupt, "damaged").With(protocol.FactIndex, index)}
+		}
+		p := connect(t, addr)
+		if got := p.ask("WATCH a\r\nMULTI\r\nMSET b 1 c 2\r\nGET d\r\nEXEC"); !strings.HasSuffix(got, "+QUEUED\r\n"+want) {
+			t.Errorf("%s: got %q, want %q", index, got, want)
+		}
+		p.Close()
 	}
 }
 
@@ -213,11 +299,16 @@ func TestServer_neverReads(t *testing.T) {
 	}
 }
 
+// What was started and writes may be applied in spite of a panic.
 func TestServer_panic(t *testing.T) {
-	for name, commands := range map[string]string{
-		"read": "SET a 1\r\nGET panic\r\nSET a 2\r\n", "write": "SET a 1\r\nSET panic 1\r\nSET a 2\r\n",
+	const (
+		internal = "+OK\r\n-INTERNAL internal error, see the log\r\n"
+		unknown  = "+OK\r\n-UNKNOWN internal error, see the log: it may or may not have been applied\r\n"
+	)
+	for commands, want := range map[string]string{
+		"SET a 1\r\nGET panic\r\nSET a 2\r\n": internal, "SET a 1\r\nSET panic 1\r\nSET a 2\r\n": unknown,
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(commands, func(t *testing.T) {
 			f := newFake()
 			f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 				if r.Op().ID() == "panic" {
@@ -225,18 +316,27 @@ func TestServer_panic(t *testing.T) {
 				}
 				return nil
 			}
-			checkPanic(t, f, commands, "+OK\r\n-INTERNAL internal error, see the log\r\n")
+			checkPanic(t, f, commands, want)
 		})
 	}
-	t.Run("wait", func(t *testing.T) {
-		f := newFake()
-		f.waits = func(_ context.Context, r *protocol.Request) {
-			if r.Op().ID() == "panic" {
-				panic("on purpose")
+	for commands, want := range map[string]string{
+		"SET a 1\r\nGET panic\r\nSET a 2\r\n":            internal,
+		"SET a 1\r\nSET panic 1\r\nSET a 2\r\n":          unknown,
+		"SET a 1\r\nSET panic 1\r\nGET a\r\n":            unknown,
+		"SET a 1\r\nSET panic 1 GET\r\nSET a 2\r\n":      unknown,
+		"SET a 1\r\nMGET panic a\r\nSET a 2\r\n":         internal,
+		"SET a 1\r\nMSET panic 1 b 2\r\nSET panic 2\r\n": unknown,
+	} {
+		t.Run("wait, "+commands, func(t *testing.T) {
+			f := newFake()
+			f.waits = func(_ context.Context, r *protocol.Request) {
+				if ops := r.Op().Ops(); r.Op().ID() == "panic" || len(ops) > 0 && ops[0].ID() == "panic" {
+					panic("on purpose")
+				}
 			}
-		}
-		checkPanic(t, f, "SET a 1\r\nSET panic 1\r\nSET a 2\r\n", "+OK\r\n-INTERNAL internal error, see the log\r\n")
-	})
+			checkPanic(t, f, commands, want)
+		})
+	}
 }
 
 func checkPanic(t *testing.T, h protocol.Handler, commands, want string) {

@@ -28,7 +28,8 @@ type spec struct {
 	flags   flags
 	family  string
 	summary string
-	keys    [3]int // position of the first and last agent id, and the step between two; 0 for none
+	help    []string // a line for each subcommand; then the command has HELP too
+	keys    [3]int   // position of the first and last agent id, and the step between two; 0 for none
 
 	// plan says what a command on agents wants; multi tells whether it is being queued.
 	plan func(args [][]byte, multi bool) (*plan, error)
@@ -48,10 +49,30 @@ func newTable() table {
 		stateCommands(), multiCommands(),
 	} {
 		for i := range family {
-			t[family[i].name] = &family[i]
+			s := &family[i]
+			if s.help != nil {
+				s.handle = orHelp(s, s.handle)
+			}
+			t[s.name] = s
 		}
 	}
 	return t
+}
+
+// orHelp makes a handler that also answers HELP.
+func orHelp(s *spec, handle func(x *executor, args [][]byte)) func(x *executor, args [][]byte) {
+	lines := append([]string{strings.ToUpper(s.name) + " <subcommand> [<arg> ...]. Subcommands are:"}, s.help...)
+	lines = append(lines, "HELP: prints this help.")
+	return func(x *executor, args [][]byte) {
+		if len(args) != 2 || !is(args[1], "HELP") {
+			handle(x, args)
+			return
+		}
+		x.out.array(len(lines))
+		for _, l := range lines {
+			x.out.simple(l)
+		}
+	}
 }
 
 func (t table) lookup(name []byte) *spec {

@@ -103,13 +103,23 @@ func (s *session) readReply(op *protocol.Op) (protocol.Reply, error) {
 		return protocol.Reply{}, err
 	}
 	if v.isError() {
-		return protocol.Reply{Err: parseErrorLine(string(v.text))}, nil
+		return failure(op, parseErrorLine(string(v.text))), nil
 	}
 	reply, err := replyOf(op, &v)
 	if err == nil && !reply.Found && (op.Kind() == protocol.KindLoad || op.Kind() == protocol.KindStat) {
 		reply.Err = protocol.NotFound(op.ID())
 	}
 	return reply, err
+}
+
+// failure is the reply to a lone operation that the server refused. Only here can it be skipped: there is no word
+// for that outside MULTI.
+func failure(op *protocol.Op, err *protocol.Error) protocol.Reply {
+	if op.Skip() && err.Code == protocol.CodeConflict {
+		current, _ := protocol.CurrentRevision(err)
+		return protocol.Reply{Skipped: true, Found: current != 0, Revision: current}
+	}
+	return protocol.Reply{Err: err}
 }
 
 // readTxn reads the replies of MULTI, of each queued command and of EXEC. The first error says what was wrong:

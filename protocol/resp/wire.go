@@ -40,6 +40,7 @@ const (
 	errSyntax     = redisError("ERR syntax error")
 	errNotInteger = redisError("ERR value is not an integer or out of range")
 	errMaxClients = redisError("ERR max number of clients reached")
+	errHTTP       = redisError("ERR this is the Redis protocol, not HTTP")
 	errExecAbort  = redisError("EXECABORT Transaction discarded because of previous errors.")
 )
 
