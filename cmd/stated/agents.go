@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,11 +23,15 @@ func newSaveCommand(p *program) *cobra.Command {
 		Short: "Save an agent's state: a JSON document from a file or standard input, byte for byte",
 		Args:  args(1, 2, "an agent id and perhaps a file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			state, err := p.readState(args[1:])
+			loaded, err := p.config()
 			if err != nil {
 				return err
 			}
-			return t.do(cmd.Context(), writing, func(ctx context.Context, m protocol.Methods) error {
+			state, err := p.readState(cmd.Context(), args, loaded.Limits.StateBytes)
+			if err != nil {
+				return err
+			}
+			return t.do(cmd.Context(), creating, func(ctx context.Context, m protocol.Methods) error {
 				reply, err := m.SaveIf(ctx, args[0], state, cond.get(cmd))
 				if err != nil {
 					return err
@@ -41,15 +46,49 @@ func newSaveCommand(p *program) *cobra.Command {
 	return cmd
 }
 
-// readState reads the state from the named file, or from standard input.
-func (p *program) readState(file []string) ([]byte, error) {
-	if len(file) == 0 || file[0] == "-" {
+// readState reads the state that the arguments of save name, of at most so many bytes. It ends with ctx, and then
+// leaves the read behind: nothing can end one from a terminal.
+func (p *program) readState(ctx context.Context, args []string, most int) ([]byte, error) {
+	var state []byte
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		state, err = p.readInput(args, int64(most)+1)
+		done <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errInterrupted
+	case err := <-done:
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(state) > most {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "state has more than %d bytes (limits.state_bytes)", most).
+			With(protocol.FactTooLarge, "1")
+	}
+	return state, nil
+}
+
+// readInput reads at most so many bytes of the named file, or of standard input.
+func (p *program) readInput(args []string, most int64) ([]byte, error) {
+	if len(args) == 1 || args[1] == "-" {
 		if isTerminal(p.in) {
 			_, _ = fmt.Fprintln(p.err, "stated: type the state, end with Ctrl-D") // a hint only
 		}
-		return io.ReadAll(p.in)
+		return io.ReadAll(io.LimitReader(p.in, most))
 	}
-	state, err := os.ReadFile(file[0])
+	id, name := args[0], args[1]
+	f, err := os.Open(name)
+	switch {
+	case err != nil && name != "" && strings.Contains(`{["`, name[:1]):
+		return nil, usagef("no file has this name; pass the state on standard input: echo '…' | stated save %s", id)
+	case err != nil:
+		return nil, usagef("%w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	state, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
@@ -254,9 +293,9 @@ func newClearCommand(p *program) *cobra.Command {
 
 // changeJSON is what --json prints of one agent.
 type changeJSON struct {
-	ID        string     `json:"agent_id"`
-	Revision  int64      `json:"revision"`
-	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+	ID        string `json:"agent_id"`
+	Revision  int64  `json:"revision"`
+	UpdatedAt string `json:"updated_at,omitempty"`
 }
 
 type entryJSON struct {
@@ -269,11 +308,12 @@ type recordJSON struct {
 	State json.RawMessage `json:"state"`
 }
 
-func timeJSON(t time.Time) *time.Time {
+// timeJSON always has three digits of milliseconds, so that times sort as text. Without a time it is empty.
+func timeJSON(t time.Time) string {
 	if t.IsZero() {
-		return nil
+		return ""
 	}
-	return &t
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 func (p *program) printChange(asJSON bool, c changeJSON) error {

@@ -3,6 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,15 +29,47 @@ type target struct {
 func (t *target) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.addr, "addr", "", "address of the daemon: host:port or unix:/path (or STATED_ADDR; default server.redis)")
 	cmd.Flags().StringVar(&t.db, "db", "", "work on this file itself, without a daemon")
-	cmd.MarkFlagsMutuallyExclusive("addr", "db")
+	exclusive(cmd, "addr", "db")
+	before(cmd, t.check)
 }
 
-// purpose says whether a command only reads: then it works on a file that somebody else owns.
-type purpose bool
+// check looks at the target before anything is read or connected. STATED_ADDR counts when no flag is given.
+func (t *target) check(cmd *cobra.Command) error {
+	for name, value := range map[string]string{"addr": t.addr, "db": t.db} {
+		if value == "" && cmd.Flags().Changed(name) {
+			return usagef("--%s is empty", name)
+		}
+	}
+	origin := "--addr"
+	if t.addr == "" && t.db == "" {
+		t.addr, origin = t.p.getenv("STATED_ADDR"), "STATED_ADDR"
+	}
+	if t.addr != "" && !isAddress(t.addr) {
+		return usagef("%s: %q is not an address: want host:port, such as 127.0.0.1:7828, or unix:/path", origin, t.addr)
+	}
+	return nil
+}
+
+// isAddress reports whether a daemon could be at this address.
+func isAddress(addr string) bool {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return path != ""
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// purpose says what a command does to a file. One that reads works on a file that somebody else owns, too.
+type purpose int
 
 const (
-	reading purpose = false
-	writing purpose = true
+	reading  purpose = iota
+	writing          // the file has to be there
+	creating         // the file is made if it is not there
 )
 
 // do connects, runs f, and disconnects. The whole of it has timeouts.request.
@@ -52,6 +89,9 @@ func (t *target) do(ctx context.Context, why purpose, f func(context.Context, pr
 	defer cancel()
 	client, err := resp.Dial(timeout, addr, resp.ClientOptions{})
 	if err != nil {
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
 		return unreachable(addr, err)
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
@@ -68,8 +108,6 @@ func (t *target) address(c config.Config) (string, error) {
 	switch {
 	case t.addr != "":
 		return t.addr, nil
-	case t.p.getenv("STATED_ADDR") != "":
-		return t.p.getenv("STATED_ADDR"), nil
 	case len(c.Server.Redis) > 0:
 		return c.Server.Redis[0], nil
 	default:
@@ -80,9 +118,12 @@ func (t *target) address(c config.Config) (string, error) {
 func (t *target) onFile(
 	ctx context.Context, c config.Config, why purpose, f func(context.Context, protocol.Methods) error,
 ) (err error) {
-	open := store.OpenReadOnly
-	if why == writing {
-		open = store.Open
+	if _, err := os.Stat(t.db); why == writing && errors.Is(err, fs.ErrNotExist) {
+		return protocol.Errorf(protocol.CodeInvalid, "%w", err)
+	}
+	open := store.Open
+	if why == reading {
+		open = store.OpenReadOnly
 	}
 	s, err := open(ctx, t.db, storeOptions(c))
 	if err != nil {
@@ -117,20 +158,12 @@ func (b bounded) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
 func storeOptions(c config.Config) store.Options {
 	return store.Options{
 		Durability: store.Durability(c.Store.Durability), Readers: c.Store.Readers, CacheBytes: c.Store.CacheBytes,
-		ReplyBytes: c.Limits.OutputBytes, LockTimeout: lockTimeout(c.Timeouts.StateStoreLock),
+		ReplyBytes: c.Limits.OutputBytes, LockTimeout: c.Timeouts.StateStoreLock,
 		Retry: store.Retry{
 			Max: c.Timeouts.StateStoreRetryMax, Base: c.Timeouts.StateStoreRetryBase,
 			MaxDelay: c.Timeouts.StateStoreRetryMaxDelay, Jitter: c.Timeouts.StateStoreRetryJitter,
 		},
 	}
-}
-
-// lockTimeout tells "not at all" from "the default", which the store's options write the other way round.
-func lockTimeout(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
 }
 
 func actorOptions(c config.Config) actor.Options {
@@ -151,10 +184,10 @@ func (c *condition) addFlags(cmd *cobra.Command, withAbsent bool) {
 	cmd.Flags().BoolVar(&c.exists, "if-exists", false, "only if the agent exists")
 	if withAbsent {
 		cmd.Flags().BoolVar(&c.absent, "if-absent", false, "only if the agent does not exist")
-		cmd.MarkFlagsMutuallyExclusive("if-revision", "if-exists", "if-absent")
+		exclusive(cmd, "if-revision", "if-exists", "if-absent")
 		return
 	}
-	cmd.MarkFlagsMutuallyExclusive("if-revision", "if-exists")
+	exclusive(cmd, "if-revision", "if-exists")
 }
 
 func (c *condition) get(cmd *cobra.Command) protocol.Condition {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -126,8 +127,11 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	var config net.ListenConfig
 	if !isUnix {
 		l, err := config.Listen(ctx, "tcp", addr)
-		if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("cannot listen on %s: %w (is another daemon running? name another address with --redis)", addr, cause(err))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot listen on %s: %w", addr, cause(err))
 		}
 		return l, nil
 	}

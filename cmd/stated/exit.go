@@ -23,6 +23,9 @@ const (
 const exitHelp = `Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 conflict,
 5 locked, overloaded, unavailable or owned by another process, 6 damaged data.`
 
+// errInterrupted ends a command that was told to stop before it had done anything.
+var errInterrupted = errors.New("interrupted")
+
 // usageError is a mistake on the command line.
 type usageError struct{ err error }
 

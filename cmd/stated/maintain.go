@@ -51,8 +51,12 @@ func (p *program) printReport(r *store.Report, deep, asJSON bool) error {
 			return err
 		}
 	} else {
-		_, err := fmt.Fprintf(p.out, "file      %s\nstore id  %s\nschema    %d\nrevision  %d\nagents    %d\nodd ids   %d\n",
-			r.Path, r.StoreID, r.SchemaVersion, r.Revision, r.Agents, r.OddIDs)
+		identity := fmt.Sprintf("store id  %s\nschema    %d", r.StoreID, r.SchemaVersion)
+		if r.SchemaVersion == 0 && len(r.Problems) == 0 {
+			identity = "store id  not adopted yet"
+		}
+		_, err := fmt.Fprintf(p.out, "file      %s\n%s\nrevision  %d\nagents    %d\nodd ids   %d\n",
+			r.Path, identity, r.Revision, r.Agents, r.OddIDs)
 		if deep && err == nil {
 			_, err = fmt.Fprintf(p.out, "checksums %d compared\n", r.Checked)
 		}

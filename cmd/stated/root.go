@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +23,7 @@ func run(ctx context.Context, args []string, s streams, environ []string) int {
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !p.began {
-		err = usageError{err} // cobra's own complaint: an unknown command, flags that exclude each other
+		err = usageError{suggestion(err)} // of the command line
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(s.err, "stated: %s\n", message(err)) // there is nobody else to tell
@@ -69,7 +72,7 @@ Many workers save and load at once; nothing that was acknowledged is lost.
   sqlite3 stated.db 'select * from agent_state' look at the file itself
 
 ` + exitHelp,
-		Args:          cobra.NoArgs,
+		Version:       cmp.Or(readAbout().Version, "unknown"),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -79,11 +82,12 @@ Many workers save and load at once; nothing that was acknowledged is lost.
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.configFile, "config", "", "read settings from this YAML file (or STATED_CONFIG)")
-	flags.Var(&settingFlag{p: p}, "set", "set a configuration key: --set key=value, repeatable; `stated config` lists the keys")
+	flags.Var(&settingFlag{p: p}, "set", "set a configuration key, repeatable; stated config lists the keys")
 	flags.Var(&settingFlag{p: p, key: "log.level", flag: "--log-level"}, "log-level", "trace, debug, info, warn or error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w; see: %s --help", err, cmd.CommandPath())
+		return usagef("%w; see: %s --help", plain(err), cmd.CommandPath())
 	})
+	root.SetVersionTemplate("stated {{.Version}}\n")
 	root.AddCommand(
 		newServeCommand(p), newSaveCommand(p), newLoadCommand(p), newDeleteCommand(p), newListCommand(p),
 		newCountCommand(p), newClearCommand(p), newCheckCommand(p), newBackupCommand(p), newConfigCommand(p),
@@ -96,7 +100,80 @@ Many workers save and load at once; nothing that was acknowledged is lost.
 			return run(cmd, args)
 		}
 	}
+	refuseUnknownTopics(root)
 	return root
+}
+
+// refuseUnknownTopics lets help fail where cobra prints the help of the program and succeeds.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "help" {
+			continue
+		}
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			_, _, err := root.Find(args)
+			if err == nil {
+				cmd.Run(cmd, args)
+			}
+			return err
+		}
+	}
+}
+
+// suggestion puts the lines in which cobra suggests other commands into one.
+func suggestion(err error) error {
+	text, names, ok := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%s: did you mean %s?", text, strings.Join(strings.Fields(names), " or "))
+}
+
+// plain gives cobra's complaint about a number or a switch without the name of the function that refused it.
+func plain(err error) error {
+	var syntax *strconv.NumError
+	if !errors.As(err, &syntax) {
+		return err
+	}
+	wanted := "a whole number"
+	switch {
+	case syntax.Func == "ParseBool":
+		wanted = "true or false"
+	case errors.Is(syntax, strconv.ErrRange):
+		wanted = "a smaller number"
+	}
+	return fmt.Errorf("%s: want %s", strings.TrimSuffix(err.Error(), ": "+syntax.Error()), wanted)
+}
+
+// before adds a check of the command line that is made before the command runs.
+func before(cmd *cobra.Command, check func(*cobra.Command) error) {
+	earlier := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if earlier != nil {
+			if err := earlier(cmd, args); err != nil {
+				return err
+			}
+		}
+		return check(cmd)
+	}
+}
+
+// exclusive refuses more than one of these flags. Cobra would too, in words about groups.
+func exclusive(cmd *cobra.Command, names ...string) {
+	before(cmd, func(cmd *cobra.Command) error {
+		var given []string
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				given = append(given, "--"+name)
+			}
+		}
+		if len(given) > 1 {
+			return usagef("%s cannot be used together; see: %s --help", strings.Join(given, " and "), cmd.CommandPath())
+		}
+		return nil
+	})
+	cmd.MarkFlagsMutuallyExclusive(names...) // for the completion
 }
 
 // settingFlag is a flag that sets a key of the configuration: a fixed one, or the one in its text.

@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stated/stated/test/harness"
@@ -128,7 +130,7 @@ func TestCLI_BesideDaemon(t *testing.T) {
 	daemon.wants(`{"turn":1}`, "", "load", "alice")
 }
 
-// TestCLI_Reading shows that commands that read never make or change a file.
+// TestCLI_Reading shows that commands that read never make or change a file, and that only save makes one.
 func TestCLI_Reading(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.db")
 	plain := filepath.Join(t.TempDir(), "plain.db")
@@ -137,7 +139,9 @@ func TestCLI_Reading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"load", "a"}, {"list"}, {"count"}, {"check"}, {"backup", path + ".copy"}} {
+	for _, args := range [][]string{
+		{"load", "a"}, {"list"}, {"count"}, {"check"}, {"backup", path + ".copy"}, {"delete", "a"}, {"clear", "--yes"},
+	} {
 		wantFailure(t, cli{t, []string{"--db", path}}.run("", args...), 2, path)
 	}
 	if list, err := os.ReadDir(filepath.Dir(path)); err != nil || len(list) > 0 {
@@ -146,12 +150,96 @@ func TestCLI_Reading(t *testing.T) {
 	c := cli{t, []string{"--db", plain}}
 	c.wants(`{"seq":0}`, "", "load", "veteran")
 	c.wants("1\n", "", "count")
-	if r := c.run("", "check", "--deep"); r.Code != 0 {
+	if r := c.run("", "check", "--deep"); r.Code != 0 || !strings.Contains(r.Stdout, "store id  not adopted yet\n") || strings.Contains(r.Stdout, "schema") {
 		t.Errorf("check of a file that was not adopted: %+v", r)
 	}
 	if after, err := os.ReadFile(plain); err != nil || string(after) != string(before) {
 		t.Errorf("reading changed the file, %v", err)
 	}
+}
+
+// TestCLI_Times shows that times sort as text: each has three digits of milliseconds, zeros too.
+func TestCLI_Times(t *testing.T) {
+	db := harness.File(t)
+	c := cli{t, []string{"--db", db}}
+	times := func(args ...string) string {
+		t.Helper()
+		list := c.objects("{}", append(args, "a")...)
+		if len(list) != 1 {
+			t.Fatalf("stated %q prints %v", args, list)
+		}
+		return fmt.Sprint(list[0]["updated_at"])
+	}
+	if at := times("save"); !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`).MatchString(at) {
+		t.Errorf("save --json: updated_at is %q", at)
+	}
+	for _, at := range []string{"2026-01-02T03:04:05.000Z", "2026-01-02T03:04:05.120Z"} {
+		outsideNow(t, "exec", db, fmt.Sprintf("UPDATE agent_state SET updated_at = '%s'", strings.NewReplacer("T", " ", "Z", "").Replace(at)))
+		for _, command := range []string{"load", "list"} {
+			if got := times(command); got != at {
+				t.Errorf("%s --json: updated_at is %q, want %q", command, got, at)
+			}
+		}
+	}
+}
+
+// TestCLI_Endless gives save more than it may read: it stops reading.
+func TestCLI_Endless(t *testing.T) {
+	db := harness.File(t)
+	for _, args := range [][]string{{"save", "a"}, {"save", "a", "/dev/zero"}} {
+		r := harness.Run(t, harness.Command{Args: append(args, "--db", db), Stdin: endless{}})
+		wantFailure(t, r, 2, "more than 8388608 bytes")
+	}
+	c := cli{t, []string{"--db", db, "--set", "limits.state_bytes=10"}}
+	wantFailure(t, c.run(`"123456789"`, "save", "a"), 2, "more than 10 bytes", "limits.state_bytes")
+	c.wants("revision 1\n", `"12345678"`, "save", "a")
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// TestCLI_Interrupted ends commands that wait, with one signal: for their input, and for a daemon that says nothing.
+func TestCLI_Interrupted(t *testing.T) {
+	interrupted := func(t *testing.T, p *harness.Process) {
+		t.Helper()
+		p.Signal(t, syscall.SIGTERM)
+		if code := p.Wait(t); code != 1 || p.Output() != "stated: interrupted" {
+			t.Errorf("exit code %d, %q", code, p.Output())
+		}
+	}
+	t.Run("input", func(t *testing.T) {
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := harness.Spawn(t, harness.Command{Args: []string{"save", "a", pipe, "--db", harness.File(t)}})
+		f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // waits for the reader
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close() //nolint:errcheck // nothing was written
+		interrupted(t, p)
+	})
+	t.Run("daemon", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() //nolint:errcheck // it answers nobody
+		p := harness.Spawn(t, harness.Command{Args: []string{"count", "--addr", l.Addr().String()}})
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // as above
+		interrupted(t, p)
+	})
 }
 
 // TestCLI_Unavailable is exit code 5: nobody answers, or the lock is held.
@@ -238,6 +326,12 @@ func TestCLI_About(t *testing.T) {
 		if r := harness.CLI(t, args...); r.Code != 0 || !strings.Contains(r.Stdout, "Usage:") || r.Stderr != "" {
 			t.Errorf("%v: %+v", args, r)
 		}
+	}
+	if r := harness.CLI(t, "--version"); r.Code != 0 || !strings.HasPrefix(r.Stdout, "stated ") || strings.Count(r.Stdout, "\n") != 1 {
+		t.Errorf("--version: %+v", r)
+	}
+	if r := harness.CLI(t, "save", "--help"); !strings.Contains(r.Stdout, "--set key=value ") {
+		t.Errorf("save --help does not show --set key=value: %s", r.Stdout)
 	}
 	if r := harness.CLI(t); r.Code != 2 || r.Stderr == "" {
 		t.Errorf("no command at all: exit code %d, %q", r.Code, r.Stderr)

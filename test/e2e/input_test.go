@@ -129,7 +129,7 @@ func TestBadInput_CLI(t *testing.T) {
 		stdin string
 		want  []string
 	}{
-		{"a state of 8 MiB and 1 byte", []string{"save", "a"}, string(largeState(protocol.MaxStateBytes+1, 1)), []string{"8388609", "8388608"}},
+		{"a state of 8 MiB and 1 byte", []string{"save", "a"}, string(largeState(protocol.MaxStateBytes+1, 1)), []string{"more than 8388608 bytes"}},
 		{"an id of 513 bytes", []string{"save", strings.Repeat("i", 513)}, "{}", []string{"513 bytes"}},
 		{"an id that is not UTF-8", []string{"load", "abc\xff"}, "", []string{"UTF-8", "byte 3"}},
 		{"an empty id", []string{"delete", ""}, "", []string{"empty"}},
@@ -141,22 +141,52 @@ func TestBadInput_CLI(t *testing.T) {
 		{"a file that is not there", []string{"save", "a", "/nowhere/state.json"}, "", []string{"/nowhere/state.json"}},
 		{"an unknown flag", []string{"load", "a", "--fast"}, "", []string{"--fast", "--help"}},
 		{"no id", []string{"load"}, "", []string{"one agent id", "--help"}},
-		{"an unknown command", []string{"lode", "a"}, "", []string{"lode"}},
-		{"two conditions", []string{"save", "a", "--if-absent", "--if-exists"}, "{}", []string{"if-absent", "if-exists"}},
+		{"two conditions", []string{"save", "a", "--if-absent", "--if-exists"}, "{}", []string{"--if-exists and --if-absent", "together"}},
+		{"a revision that is no number", []string{"save", "a", "--if-revision", "abc"}, "{}", []string{`"abc"`, "--if-revision", "flag: want a whole number;"}},
+		{"a switch that is none", []string{"count", "--json=maybe"}, "", []string{`"maybe"`, "--json", "flag: want true or false;"}},
+		{"a state in place of a file", []string{"save", "a", `{"a":1}`}, "", []string{"standard input", "| stated save a"}},
 		{"clear without --yes", []string{"clear"}, "", []string{"--yes"}},
 	}
 	for _, tc := range cases {
 		for where, target := range map[string][]string{"daemon": {"--addr", d.Addr}, "file": {"--db", other}} {
 			t.Run(tc.name+", "+where, func(t *testing.T) {
-				if tc.name == "an unknown command" {
-					target = nil
-				}
 				r := harness.Run(t, harness.Command{Args: append(tc.args, target...), Stdin: strings.NewReader(tc.stdin)})
 				wantFailure(t, r, 2, tc.want...)
 			})
 		}
 	}
 	wantReply(t, dialRaw(t, d.Addr).do("DBSIZE"), 0)
+}
+
+// TestBadInput_CLITarget names a target, or a command, that there cannot be.
+func TestBadInput_CLITarget(t *testing.T) {
+	const form = "host:port"
+	cases := []struct {
+		name string
+		args []string
+		env  string
+		want []string
+	}{
+		{"an empty file", []string{"count", "--db", ""}, "", []string{"--db is empty"}},
+		{"an empty address", []string{"count", "--addr", ""}, "", []string{"--addr is empty"}},
+		{"an address and a file", []string{"count", "--addr", "127.0.0.1:7828", "--db", "x"}, "", []string{"--addr and --db", "together"}},
+		{"a port", []string{"count", "--addr", "7828"}, "", []string{`--addr: "7828"`, form}},
+		{"a host", []string{"count", "--addr", "localhost"}, "", []string{`"localhost"`, form}},
+		{"a port beyond all", []string{"count", "--addr", "127.0.0.1:99999"}, "", []string{`"127.0.0.1:99999"`, form}},
+		{"port 0", []string{"count", "--addr", "127.0.0.1:0"}, "", []string{`"127.0.0.1:0"`, form}},
+		{"a URL", []string{"count", "--addr", "redis://127.0.0.1:7828"}, "", []string{`"redis://127.0.0.1:7828"`, form}},
+		{"a socket without a path", []string{"count", "--addr", "unix:"}, "", []string{`"unix:"`, "unix:/path"}},
+		{"a port in the environment", []string{"count"}, "STATED_ADDR=7828", []string{`STATED_ADDR: "7828"`, form}},
+		{"an unknown command", []string{"lode", "a"}, "", []string{`"lode"`, "did you mean load?"}},
+		{"an unknown command with its flags", []string{"lode", "a", "--db", "x"}, "", []string{`"lode"`, "did you mean load?"}},
+		{"help of an unknown command", []string{"help", "frob"}, "", []string{`"frob"`}},
+		{"an unknown command with --help", []string{"frob", "--help"}, "", []string{`"frob"`}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			wantFailure(t, harness.Run(t, harness.Command{Args: tc.args, Env: []string{tc.env}}), 2, tc.want...)
+		})
+	}
 }
 
 // wantFailure expects an exit code, nothing on standard output, and one line on standard error that says all of want.

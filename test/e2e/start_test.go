@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,8 +139,24 @@ func TestServe_PortInUse(t *testing.T) {
 	}
 	defer l.Close() //nolint:errcheck // nobody connects
 	db := harness.File(t)
-	wantFailure(t, harness.CLI(t, "serve", "--db", db, "--redis", l.Addr().String()), 1, l.Addr().String(), "in use", "--redis")
+	wantFailure(t, harness.CLI(t, "serve", "--db", db, "--redis", l.Addr().String()), 1, l.Addr().String(), "in use", "another daemon", "--redis")
 	harness.Start(t, db).Stop(t)
+}
+
+// TestServe_PortForbidden shows that another daemon is not blamed for what the system forbids.
+func TestServe_PortForbidden(t *testing.T) {
+	first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if n, _ := strconv.Atoi(strings.TrimSpace(string(first))); err != nil || n < 2 {
+		t.Skipf("every port is free to everybody here, or nobody knows: %q, %v", first, err)
+	}
+	const port = "127.0.0.1:1"
+	db := harness.File(t)
+	harness.Open(t, filepath.Dir(db))
+	r := harness.Run(t, harness.Command{Args: []string{"serve", "--db", db, "--redis", port}, Nobody: true})
+	wantFailure(t, r, 1, port, "permission denied")
+	if strings.Contains(r.Stderr, "another daemon") {
+		t.Errorf("another daemon is blamed: %q", r.Stderr)
+	}
 }
 
 // TestServe_Config refuses a configuration that nobody can have meant. Every problem is a line that names its key.
