@@ -139,7 +139,7 @@ func loadUntilKilled(t *testing.T, d *harness.Daemon, l *ledger, killAt int) {
 	select {
 	case <-enough:
 	case <-ctx.Done():
-		t.Error("the load never got far enough to kill the daemon")
+		t.Errorf("the load never got far enough to kill the daemon:\n%s", d.Output())
 	}
 	d.Kill()
 	clients.Wait()
