@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -314,13 +315,13 @@ func TestClient_nonsense(t *testing.T) {
 
 func TestClient_reconnect(t *testing.T) {
 	f := newFake()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	path := filepath.Join(t.TempDir(), "s") // a port could be taken by somebody else meanwhile
+	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
 	s := serveOn(t, l, f, resp.Options{})
-	c := dial(t, addr, resp.ClientOptions{MaxBackoff: 5 * time.Millisecond})
+	c := dial(t, "unix:"+path, resp.ClientOptions{MaxBackoff: 5 * time.Millisecond})
 	if _, err := c.Save(t.Context(), "a", []byte("1")); err != nil {
 		t.Fatal(err)
 	}
@@ -334,8 +335,8 @@ func TestClient_reconnect(t *testing.T) {
 		}
 		return err != nil
 	})
-	if l, err = net.Listen("tcp", addr); err != nil {
-		t.Skipf("the port is taken: %v", err)
+	if l, err = net.Listen("unix", path); err != nil {
+		t.Fatal(err)
 	}
 	serveOn(t, l, f, resp.Options{})
 	eventually(t, "it is back", func() bool {
