@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
@@ -94,9 +93,7 @@ func (l *ledger) verify(t *testing.T, m protocol.Methods) {
 // may be given out twice.
 func TestCrash(t *testing.T) {
 	const cycles = 10
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // repeatable on purpose
+	random := harness.Random(t)
 	db := harness.File(t)
 	l := newLedger()
 	for cycle := range cycles {
