@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stated/stated/protocol"
 )
@@ -77,8 +78,16 @@ func TestMoved_UnderLoad(t *testing.T) {
 		if _, scan := fmt.Sscan(string(r.State), &got); err != nil || scan != nil || got < n {
 			t.Errorf("%s: %s, %v; %d was acknowledged", id, r.State, err, n)
 		}
-		if _, err := a.Save(t.Context(), id, []byte("0")); err != nil {
-			t.Errorf("back again: %v", err)
+		for { // the store looks once a second whether the file is back
+			_, err := a.Save(t.Context(), id, []byte("0"))
+			if protocol.CodeOf(err) == protocol.CodeUnavailable && t.Context().Err() == nil {
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			if err != nil {
+				t.Errorf("back again: %v", err)
+			}
+			break
 		}
 	}
 	wantRoom(t, a)

@@ -48,6 +48,7 @@ type Store struct {
 	Durability string `koanf:"durability"`  // full, normal or off
 	Readers    int    `koanf:"readers"`     // read connections; 0 = one for each CPU, at least 2
 	CacheBytes int64  `koanf:"cache_bytes"` // page cache over all connections
+	WALBytes   int64  `koanf:"wal_bytes"`   // the write-ahead log is brought into the file when it has grown so large
 }
 
 // Actor bounds what waits for the writer and what it does at once.

@@ -17,7 +17,7 @@ import (
 
 func defaults() config.Config {
 	return config.Config{
-		Store: config.Store{Path: "stated.db", Durability: "full", Readers: 0, CacheBytes: 64 << 20},
+		Store: config.Store{Path: "stated.db", Durability: "full", Readers: 0, CacheBytes: 64 << 20, WALBytes: 64 << 20},
 		Actor: config.Actor{Mailbox: 4096, MailboxBytes: 256 << 20, Batch: 1024, BatchBytes: 16 << 20},
 		Limits: config.Limits{
 			StateBytes: 8 << 20, RequestBytes: 64 << 20, InflightBytes: 512 << 20, OutputBytes: 32 << 20,
@@ -210,6 +210,7 @@ func TestLoad_BadFlags(t *testing.T) {
 		{"store.cache_bytes", "9223372036854775807KiB", "is too large"},
 		{"store.cache_bytes", "9223372036854775808", "is too large"},
 		{"store.cache_bytes", "1023KiB", "1023KiB is out of range: want 1MiB to 1TiB"},
+		{"store.wal_bytes", "1023KiB", "1023KiB is out of range: want 1MiB to 1TiB"},
 		{"limits.state_bytes", "513MiB", "513MiB is out of range: want 1 to 512MiB"},
 		{"timeouts.request", "", `"" is not a duration`},
 		{"timeouts.request", "1 s", `"1 s" is not a duration`},

@@ -16,6 +16,7 @@ const (
 	maxBytes       = 1 << 40   // of anything else; far from any overflow
 	maxWait        = 24 * time.Hour
 	minCacheBytes  = 1 << 20
+	minWALBytes    = 1 << 20
 	replyOverhead  = 64 << 10 // room for what surrounds the state in a reply
 	maxSocketBytes = 107      // of the path of a unix socket, on Linux
 )
@@ -50,6 +51,7 @@ func (l *loader) validateStore(s Store) {
 	l.oneOf("store.durability", s.Durability, "full", "normal", "off")
 	l.count("store.readers", s.Readers, 0, 1024)
 	l.size("store.cache_bytes", s.CacheBytes, minCacheBytes, maxBytes)
+	l.size("store.wal_bytes", s.WALBytes, minWALBytes, maxBytes)
 }
 
 func (l *loader) validateSizes(c *Config) {

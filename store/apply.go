@@ -21,9 +21,17 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []prot
 	if s.readOnly {
 		return nil, protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
 	s.fair.look(time.Now(), func() bool { return othersUse(s.identity.db) })
 	if err := s.fair.wait(ctx, sleep); err != nil {
 		return nil, ended(ctx, err)
+	}
+	if err := s.boundLog(ctx, "RESTART"); err != nil {
+		return nil, translate(s.judge(err))
 	}
 	attempt := 0
 	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
@@ -31,6 +39,9 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []prot
 		replies, err = s.attempt(ctx, batch, attempt)
 		return err
 	})
+	if err != nil && ctx.Err() == nil {
+		err = s.judge(err)
+	}
 	return replies, ended(ctx, err)
 }
 
@@ -45,48 +56,60 @@ func ended(ctx context.Context, err error) error {
 
 // attempt tries the batch once. It gives the driver's own error for a lock, so that it is tried again.
 func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) ([]protocol.Reply, error) {
-	if s.w == nil {
-		if err := s.reopen(ctx); err != nil {
-			return nil, err
-		}
+	if err := s.open(ctx); err != nil {
+		return nil, err
 	}
-	w := s.w
 	batch.Asking(number)
-	if _, err := w.beginImmediate.exec(ctx); err != nil {
-		return nil, s.rollback(err)
+	if err := s.lock(ctx); err != nil {
+		return nil, err
 	}
-	s.fair.locked(time.Now())
 	defer func() { s.fair.unlocked(time.Now()) }()
-	outside, err := w.catchUp(ctx, s.path, s.highest)
-	if protocol.CodeOf(err) == protocol.CodeInvalid { // the file does not fit any more, the requests do
-		err = protocol.Errorf(protocol.CodeUnavailable, "%s", protocol.AsError(err).Message).Because(err)
-	}
-	if err != nil {
-		return nil, s.rollback(err)
-	}
-	if outside {
-		s.stats.outside.Add(1)
-		s.fair.sawOutsider(time.Now())
-	}
 	ops := batch.Take()
 	if len(ops) == 0 {
 		return nil, s.rollback(nil)
 	}
-	replies, err := s.perform(w, ops)
+	replies, err := s.perform(s.w, ops)
 	if err != nil {
 		err = s.rollback(err)
 		batch.Release()
 		return nil, err
 	}
-	if _, err := w.commit.exec(background); err != nil {
+	if _, err := s.w.commit.exec(background); err != nil {
 		return nil, s.commitFailed(batch, err)
 	}
 	if err := s.identity.check(); err != nil {
 		return nil, s.movedAway(err)
 	}
-	w.base, s.highest = w.counter, max(s.highest, w.counter)
+	s.committed()
 	s.stats.committed(len(ops))
 	return replies, nil
+}
+
+// lock begins a transaction that may write, and learns what other processes have done since the last one.
+func (s *Store) lock(ctx context.Context) error {
+	if _, err := s.w.beginImmediate.exec(ctx); err != nil {
+		return s.rollback(err)
+	}
+	s.fair.locked(time.Now())
+	outside, err := s.w.catchUp(ctx, s.path, s.highest)
+	if protocol.CodeOf(err) == protocol.CodeInvalid { // the file does not fit any more, the requests do
+		err = protocol.Errorf(protocol.CodeUnavailable, "%s", protocol.AsError(err).Message).Because(err)
+	}
+	if err != nil {
+		s.fair.unlocked(time.Now())
+		return s.rollback(err)
+	}
+	if outside {
+		s.stats.outside.Add(1)
+		s.fair.sawOutsider(time.Now())
+	}
+	return nil
+}
+
+// committed notes what a transaction of ours has left behind.
+func (s *Store) committed() {
+	s.w.base, s.highest = s.w.counter, max(s.highest, s.w.counter)
+	s.grown(s.w.conn.pagesWritten())
 }
 
 // perform applies the operations and writes the counter that they moved.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"modernc.org/sqlite"
 )
@@ -15,6 +16,7 @@ import (
 type conn struct {
 	raw      driver.Conn
 	prepared []*stmt // those that live as long as the connection
+	closed   bool
 }
 
 func connect(ctx context.Context, dsn string) (*conn, error) {
@@ -32,6 +34,7 @@ func connect(ctx context.Context, dsn string) (*conn, error) {
 // close rolls back an open transaction, if there is one. The statements go first: while one is left, SQLite keeps the
 // connection half open, with its files and locks.
 func (c *conn) close() error {
+	c.closed = true
 	var errs []error
 	for _, s := range c.prepared {
 		errs = append(errs, s.close())
@@ -58,6 +61,27 @@ func (c *conn) row(ctx context.Context, sql string, args ...driver.Value) (row [
 // readOnly reports whether the database file can only be read.
 func (c *conn) readOnly() (bool, error) {
 	return c.raw.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
+}
+
+// withTimeout runs f while the connection waits so long for a lock, and otherwise afterwards.
+func (c *conn) withTimeout(wait, afterwards time.Duration, f func() error) error {
+	if err := c.exec(background, lockTimeoutPragma(wait)); err != nil {
+		return err
+	}
+	err := f()
+	if c.closed { // in f, after a failure
+		return err
+	}
+	return errors.Join(err, c.exec(background, lockTimeoutPragma(afterwards)))
+}
+
+// pagesWritten gives how many pages the connection has written into the write-ahead log since it was asked last.
+func (c *conn) pagesWritten() int64 {
+	n, _, err := c.raw.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
+	if err != nil {
+		return 0 // SQLite has no reason for one
+	}
+	return int64(n)
 }
 
 // stmt is a prepared statement.

@@ -30,9 +30,6 @@ type pragma struct {
 // synchronous maps the durability levels to SQLite's numbers.
 var synchronous = map[Durability]int64{DurabilityOff: 0, DurabilityNormal: 1, DurabilityFull: 2}
 
-// journalSizeLimit is what a WAL file is cut down to when it starts over, in bytes.
-const journalSizeLimit = 64 << 20
-
 func (o Options) pragmas(a access) []pragma {
 	list := []pragma{
 		// KiB when negative; every connection gets an equal share.
@@ -49,7 +46,8 @@ func (o Options) pragmas(a access) []pragma {
 		list = append(list,
 			pragma{"busy_timeout", o.LockTimeout.Milliseconds()},
 			pragma{"query_only", 0},
-			pragma{"journal_size_limit", journalSizeLimit},
+			pragma{"journal_size_limit", o.WALBytes}, // what the log is cut down to when it begins anew
+			pragma{"wal_autocheckpoint", 0},          // see checkpoint.go
 			pragma{"recursive_triggers", 0},
 			pragma{"foreign_keys", 0})
 	}

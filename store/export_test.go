@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"math"
 	"time"
 	"unsafe"
 
@@ -33,7 +34,11 @@ func (f *Fairness) Look(now time.Time, others bool)   { f.f.look(now, func() boo
 func (f *Fairness) Pause(now time.Time) time.Duration { return f.f.pause(now) }
 
 // OthersUse reports whether outsiders have the file open.
-func (s *Store) OthersUse() bool { return othersUse(s.identity.db) }
+func (s *Store) OthersUse() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return othersUse(s.identity.db)
+}
 
 // Delay is the wait before retry n.
 func (r Retry) Delay(n int) time.Duration { return r.delay(n) }
@@ -61,6 +66,8 @@ func DriverError(code int, text string) error {
 
 // FailCommit makes the writer's next COMMIT give err: in its place, or after it has really committed.
 func (s *Store) FailCommit(err error, committed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	stmt := s.w.commit
 	stmt.raw = &failingStmt{Stmt: stmt.raw, stmt: stmt, err: err, committed: committed}
 }
@@ -81,3 +88,42 @@ func (f *failingStmt) ExecContext(ctx context.Context, args []driver.NamedValue)
 	}
 	return nil, f.err
 }
+
+// FailSaves makes the next n updates or inserts of a state give err.
+func (s *Store) FailSaves(err error, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.w.update.raw = &failing{Stmt: s.w.update.raw, err: err, n: n}
+}
+
+// FailProbes makes the counter's updates, and so every probe, give err on this connection; nil ends that.
+func (s *Store) FailProbes(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.w.setCounter.raw.(*failing); ok {
+		s.w.setCounter.raw = f.Stmt
+	}
+	if err != nil {
+		s.w.setCounter.raw = &failing{Stmt: s.w.setCounter.raw, err: err, n: math.MaxInt}
+	}
+}
+
+type failing struct {
+	driver.Stmt
+	err error
+	n   int
+}
+
+func (f *failing) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if f.n > 0 {
+		f.n--
+		return nil, f.err
+	}
+	return f.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+}
+
+// JudgeRead is what Read does with its error.
+func (s *Store) JudgeRead(err error) error { return s.judgeRead(err) }
+
+// PageSize is the size of the file's pages.
+func (s *Store) PageSize() int64 { return s.pageSize }

@@ -46,7 +46,7 @@ func TestCommit_Full(t *testing.T) {
 	if b.taken != 1 || b.release != 1 {
 		t.Errorf("taken %d, released %d", b.taken, b.release)
 	}
-	if r, err := apply1(t, s, save("b", "1")); err != nil || r.Revision != 2 {
+	if r, err := apply1(t, s, save("b", "1")); err != nil || r.Revision != 3 { // the probe has taken 2
 		t.Errorf("afterwards: %+v, %v", r, err)
 	}
 	if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
@@ -81,8 +81,8 @@ func TestCommit_InDoubt(t *testing.T) {
 				if r, err := load(t, s, "a"); err != nil || string(r.State) != want {
 					t.Errorf("a is %s, %v", r.State, err)
 				}
-				if r, err := apply1(t, s, save("c", "1")); err != nil || r.Revision != 4 {
-					t.Errorf("afterwards: %+v, %v; want revision 4", r, err)
+				if r, err := apply1(t, s, save("c", "1")); err != nil || r.Revision != 5 { // the probe has taken 4
+					t.Errorf("afterwards: %+v, %v; want revision 5", r, err)
 				}
 				if got := s.Info().InDoubt; got != 1 {
 					t.Errorf("%d in doubt", got)
@@ -167,7 +167,8 @@ func TestMoved(t *testing.T) {
 			if err := test.back(path); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := apply1(t, s, save("d", "1")); err != nil || r.Revision != 3 {
+			mustRecover(t, s)
+			if r, err := apply1(t, s, save("d", "1")); err != nil || r.Revision != 4 {
 				t.Errorf("back again: %+v, %v", r, err)
 			}
 			for _, id := range []string{"a", "b", "d"} {
@@ -201,7 +202,8 @@ func TestMoved_LogOfAnother(t *testing.T) {
 	if err := os.Rename(path+".ours", path+"-wal"); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := apply1(t, s, save("d", "1")); err != nil || r.Revision != 3 {
+	mustRecover(t, s)
+	if r, err := apply1(t, s, save("d", "1")); err != nil || r.Revision != 4 {
 		t.Errorf("back again: %+v, %v", r, err)
 	}
 }
@@ -227,7 +229,7 @@ func TestMoved_Log(t *testing.T) {
 			_, err := s.Apply(t.Context(), batchOf(save("doubt", "1")))
 			wantCode(t, err, protocol.CodeUnknown)
 			r, err := apply1(t, s, save("after", "1"))
-			if err != nil || r.Revision != 7 {
+			if err != nil || r.Revision != 8 { // the probe has taken 7
 				t.Errorf("%+v, %v", r, err)
 			}
 			copied := tempDB(t) // what another process would find, were ours killed now

@@ -39,7 +39,7 @@ func (f *fairness) sawOutsider(now time.Time) {
 func (f *fairness) pause(now time.Time) time.Duration {
 	free := f.lastHeld
 	switch {
-	case !f.outside.IsZero() && now.Sub(f.outside) <= outsiderMemory:
+	case f.write(now):
 	case f.present:
 		free /= 4
 	default:
@@ -47,6 +47,14 @@ func (f *fairness) pause(now time.Time) time.Duration {
 	}
 	return min(free, longestPause) - now.Sub(f.freeAt)
 }
+
+// write reports whether outsiders have changed something lately.
+func (f *fairness) write(now time.Time) bool {
+	return !f.outside.IsZero() && now.Sub(f.outside) <= outsiderMemory
+}
+
+// others reports whether outsiders use the file.
+func (f *fairness) others(now time.Time) bool { return f.present || f.write(now) }
 
 // look asks, now and then, whether outsiders have the file open.
 func (f *fairness) look(now time.Time, othersUse func() bool) {

@@ -85,6 +85,22 @@ func mustClose(tb testing.TB, s *store.Store) {
 	}
 }
 
+// mustRecover waits until a store that has refused changes goes on by itself.
+func mustRecover(tb testing.TB, s *store.Store) {
+	tb.Helper()
+	eventually(tb, "the store is ok", func() bool { return s.Info().Health.State == store.StateOK })
+}
+
+// eventually repeats a question until the answer is yes.
+func eventually(tb testing.TB, what string, yes func() bool) {
+	tb.Helper()
+	for guard := time.Now().Add(time.Minute); !yes(); time.Sleep(time.Millisecond) {
+		if time.Now().After(guard) {
+			tb.Fatalf("in vain: %s", what)
+		}
+	}
+}
+
 func mustBeSound(tb testing.TB, path string) {
 	tb.Helper()
 	if report := mustCheck(tb, path); len(report.Problems) > 0 {

@@ -28,6 +28,9 @@ type Options struct {
 	Readers int
 	// CacheBytes is the page cache over all connections; 64 MiB by default.
 	CacheBytes int64
+	// WALBytes is how large the write-ahead log may become before the writer itself brings it into the database, between
+	// two batches; 64 MiB by default, at least 1 MiB. One batch, and what a long reader keeps there, come on top.
+	WALBytes int64
 	// ReplyBytes is the most that the states and entries of one reply may add up to; 32 MiB by default.
 	ReplyBytes int64
 	// LockTimeout is how long one attempt waits for a lock of another process; 4 s by default, negative for not at all.
@@ -54,6 +57,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
+	if o.WALBytes == 0 {
+		o.WALBytes = 64 << 20
+	}
 	if o.ReplyBytes == 0 {
 		o.ReplyBytes = 32 << 20
 	}
@@ -71,5 +77,11 @@ func (o Options) withDefaults() (Options, error) {
 		return o, protocol.Errorf(protocol.CodeInvalid, "a store option is negative: %s",
 			fmt.Sprintf("readers %d, cache bytes %d, reply bytes %d", o.Readers, o.CacheBytes, o.ReplyBytes))
 	}
+	if o.WALBytes < leastWALBytes {
+		return o, protocol.Errorf(protocol.CodeInvalid, "a write-ahead log of %d bytes is too small: at least %d", o.WALBytes, leastWALBytes)
+	}
 	return o, nil
 }
+
+// leastWALBytes is four of the default's smallest bulk: below it the writer would be busy with checkpoints alone.
+const leastWALBytes = 1 << 20

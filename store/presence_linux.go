@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -10,27 +11,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// othersUse reports whether a program without stated has the database open: a connection to a database in WAL mode
-// holds a record lock on the file from its first statement on, also while it waits for the write lock. The kernel tells
-// who holds one (https://man7.org/linux/man-pages/man5/proc_locks.5.html); the file itself is not touched. What cannot be
-// read counts as nobody.
-func othersUse(db os.FileInfo) bool {
-	stat, ok := db.Sys().(*syscall.Stat_t)
+// recordLocks gives the POSIX locks on a file, as the kernel tells them
+// (https://man7.org/linux/man-pages/man5/proc_locks.5.html); open file description locks have no process. What cannot be
+// read counts as none.
+func recordLocks(file os.FileInfo) []recordLock {
+	stat, ok := file.Sys().(*syscall.Stat_t)
 	if !ok {
-		return false
+		return nil
 	}
-	locks, err := os.ReadFile("/proc/locks")
+	text, err := os.ReadFile("/proc/locks")
 	if err != nil {
-		return false
+		return nil
 	}
-	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
-	self := strconv.Itoa(os.Getpid())
-	for line := range strings.Lines(string(locks)) {
+	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
+	var locks []recordLock
+	for line := range strings.Lines(string(text)) {
 		// 1: POSIX  ADVISORY  READ 4446 fe:00:9977867 1073741826 1073742335
 		f := strings.Fields(line)
-		if len(f) > 5 && f[5] == file && f[1] == "POSIX" && f[4] != self {
-			return true
+		if len(f) < 8 || f[5] != inode || f[1] != "POSIX" {
+			continue
 		}
+		pid, err := strconv.Atoi(f[4])
+		if err != nil {
+			continue
+		}
+		first, _ := strconv.ParseInt(f[6], 10, 64)
+		last, err := strconv.ParseInt(f[7], 10, 64)
+		if err != nil { // EOF
+			last = math.MaxInt64
+		}
+		locks = append(locks, recordLock{pid: pid, first: first, last: last})
 	}
-	return false
+	return locks
 }

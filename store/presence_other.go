@@ -4,5 +4,5 @@ package store
 
 import "os"
 
-// othersUse is for Linux. Elsewhere other programs are noticed by their first change.
-func othersUse(os.FileInfo) bool { return false }
+// recordLocks is for Linux. Elsewhere other programs are noticed by their first change.
+func recordLocks(os.FileInfo) []recordLock { return nil }

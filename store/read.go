@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -27,7 +28,7 @@ func (s *Store) Read(ctx context.Context, op *protocol.Op) (reply protocol.Reply
 			r = opened
 		}
 		reply, err = s.read(ctx, r, op)
-		return reply, translate(err)
+		return reply, translate(s.judgeRead(err))
 	case <-s.closed:
 		return protocol.Reply{}, protocol.Errorf(protocol.CodeUnavailable, "the store is closed")
 	case <-ctx.Done():
@@ -94,6 +95,27 @@ func (s *Store) closeReaders() {
 			s.log.Error().Err(err).Msg("a read connection cannot be closed cleanly")
 		}
 		defer func() { s.readers <- &reader{} }()
+	}
+}
+
+// holdReaders takes the read connections out of use, as many as are free in time.
+func (s *Store) holdReaders(wait time.Duration) (held []*reader) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for len(held) < s.opened {
+		select {
+		case r := <-s.readers:
+			held = append(held, r)
+		case <-timer.C:
+			return held
+		}
+	}
+	return held
+}
+
+func (s *Store) letReaders(held []*reader) {
+	for _, r := range held {
+		s.readers <- r
 	}
 }
 

@@ -125,6 +125,23 @@ func classify(code int) (protocol.Code, string) {
 	}
 }
 
+// consequenceOfCode says what a result code means for the batches after the one that met it.
+func consequenceOfCode(code int) consequence {
+	switch code {
+	case sqlite3.SQLITE_IOERR_DATA, sqlite3.SQLITE_IOERR_CORRUPTFS:
+		return giveUp
+	}
+	switch code & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return giveUp
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM,
+		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return degrade
+	default:
+		return carryOn
+	}
+}
+
 // afterCommit translates an error of COMMIT. A full disk leaves the transaction undone. Of anything else, an
 // fsync that failed above all, nobody can tell what a crash would bring back
 // (https://www.sqlite.org/atomiccommit.html#sect_9_2): the outcome is unknown.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"modernc.org/sqlite"
@@ -16,8 +17,7 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// Store is one open SQLite file. Its reading methods may be called by any number of goroutines, [Store.Apply] by one
-// at a time.
+// Store is one open SQLite file. Its methods may be called by any number of goroutines, except that Close must be the last.
 type Store struct {
 	opts     Options
 	log      zerolog.Logger
@@ -27,12 +27,22 @@ type Store struct {
 	reading  access // of the read connections
 	owner    *owner
 	id       string
+	pageSize int64
 
-	// The writer's own, used inside Apply only.
-	w        *writer // nil after a failure, until the next Apply
-	highest  int64   // the highest revision that may have been given out
+	mu       sync.Mutex // of everything that changes the file: a batch, or the maintenance between two batches
+	w        *writer    // nil after a failure, until the next change or probe
+	highest  int64      // the highest revision that may have been given out
 	fair     fairness
 	identity identity
+	health   health
+
+	wal        wal
+	damage     atomic.Pointer[error] // what a read has met and judge has not seen yet
+	wake       chan struct{}         // of the maintenance goroutine
+	vacuuming  bool                  // its own: there is free space to give back
+	vacuumedAt int64                 // its own: the number of batches when it last looked
+	stop       context.CancelFunc    // ends it
+	maintained sync.WaitGroup
 
 	readers   chan *reader // those that nobody uses
 	opened    int          // how many there are
@@ -77,9 +87,14 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err == nil {
 		err = s.openReaders(ctx)
 	}
+	if err == nil {
+		err = s.wal.connect(ctx, s)
+	}
 	if err != nil {
 		return nil, errors.Join(openError(s.path, err), s.Close())
 	}
+	ctx, s.stop = context.WithCancel(background)
+	s.maintained.Go(func() { s.maintain(ctx) })
 	return s, nil
 }
 
@@ -121,7 +136,8 @@ func newStore(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: o, log: o.Logger, path: path, adopted: true, reading: accessRead,
-		readers: make(chan *reader, o.Readers), closed: make(chan struct{})}
+		readers: make(chan *reader, o.Readers), closed: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
+	s.health.now.Store(&Health{State: StateOK})
 	// Ordinary locks of this process on the file would be dropped when any code in it opens and closes the file.
 	if _, err := sqlite.OFDLocking(true); err != nil {
 		s.log.Warn().Err(err).Msg("open file description locks are not available: no code in this process may open the database file by itself")
@@ -231,10 +247,15 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 	if err := s.sameHistory(row); err != nil {
 		return err
 	}
-	if _, err := w.catchUp(ctx, s.path, s.highest); err != nil {
+	if _, err = w.catchUp(ctx, s.path, s.highest); err != nil {
 		return err
 	}
 	s.highest = w.base
+	if s.pageSize == 0 { // only in Open
+		if s.pageSize, err = w.conn.number("PRAGMA page_size"); err != nil {
+			return err
+		}
+	}
 	is, err := identify(s.path)
 	if err == nil {
 		s.identity = is
@@ -263,6 +284,9 @@ func (s *Store) Close() error {
 	var errs []error
 	s.closeOnce.Do(func() {
 		close(s.closed)
+		s.stop()
+		s.maintained.Wait()
+		errs = append(errs, s.wal.close())
 		if s.w != nil {
 			errs = append(errs, s.w.conn.close())
 			s.w = nil
@@ -285,9 +309,15 @@ type Info struct {
 	SchemaVersion int
 	SQLiteVersion string
 	Durability    Durability
-	OFDLocks      bool  // the driver's open file description locks are on
+	OFDLocks      bool // the driver's open file description locks are on
+	Health        Health
 	DBBytes       int64 // size of the database file
 	WALBytes      int64 // size of the write-ahead log
+	WALPin        *Pin  // who keeps the write-ahead log from ending; nil when nobody does
+	Checkpoints   int64 // made in the background
+	WALEnded      int64 // times that the writer ended the log between two batches
+	LongestEnd    time.Duration
+	CheckpointErr int64 // checkpoints that failed
 	LockRetries   int64 // times that a lock was tried again
 	LockGaveUp    int64 // times that the retries were used up
 	OutsideWrites int64 // transactions that found changes by other processes
@@ -301,8 +331,11 @@ func (s *Store) Info() Info {
 	return Info{
 		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion, SQLiteVersion: SQLiteVersion,
 		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLockingEnabled(),
-		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"),
-		LockRetries: s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
+		Health:  *s.health.now.Load(),
+		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),
+		Checkpoints: s.wal.passes.Load(), WALEnded: s.wal.ended.Load(), LongestEnd: time.Duration(s.wal.longest.Load()),
+		CheckpointErr: s.wal.errors.Load(),
+		LockRetries:   s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
 		OutsideWrites: s.stats.outside.Load(), InDoubt: s.stats.inDoubt.Load(),
 		Batches: s.stats.batches.Load(), Requests: s.stats.requests.Load(),
 	}

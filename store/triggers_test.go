@@ -209,6 +209,7 @@ func TestOutsiders_DropTrigger(t *testing.T) {
 				t.Errorf("reading: %v", err)
 			}
 			s.exec(trigger[0])
+			mustRecover(t, s.s)
 			s.goesOn()
 		})
 	}

@@ -251,5 +251,6 @@ func TestOutsiders_ImpossibleRevisions(t *testing.T) {
 	_, err := s.s.Apply(t.Context(), batchOf(save("a", "2")))
 	wantCode(t, err, protocol.CodeCorrupt)
 	s.exec("UPDATE stated_meta SET revision = 10")
+	mustRecover(t, s.s)
 	s.goesOn()
 }

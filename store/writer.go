@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 	"unsafe"
 
@@ -19,6 +20,9 @@ type writer struct {
 	update, insert, remove, clear, setCounter     *stmt
 	forget, insertPlain                           *stmt // see foreign.go
 	savepoint, rollbackToSavepoint, dropSavepoint *stmt
+	vacuum                                        *stmt
+
+	vacuums bool // the file can give free space back
 
 	seen    bool  // this connection has looked at the file
 	version int64 // data_version when it last did
@@ -37,6 +41,11 @@ func newWriter(c *conn, limit int64) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{reader: r}
+	mode, err := c.number("PRAGMA auto_vacuum")
+	if err != nil {
+		return nil, err
+	}
+	w.vacuums = mode == incrementalVacuum
 	return w, c.prepareAll([]statement{
 		{&w.beginImmediate, "BEGIN IMMEDIATE"},
 		{&w.commit, "COMMIT"},
@@ -56,6 +65,7 @@ func newWriter(c *conn, limit int64) (*writer, error) {
 		{&w.savepoint, "SAVEPOINT stated_txn"},
 		{&w.rollbackToSavepoint, "ROLLBACK TO stated_txn"},
 		{&w.dropSavepoint, "RELEASE stated_txn"},
+		{&w.vacuum, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumStep)},
 	})
 }
 

@@ -184,6 +184,17 @@ func splitAddr(addr string) (host, port string) {
 	return host, port
 }
 
+// pinnedBy names the processes that keep the write-ahead log from ending.
+func pinnedBy(pin *store.Pin) string {
+	switch {
+	case pin == nil:
+		return ""
+	case len(pin.Pids) == 0:
+		return "unknown"
+	}
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(pin.Pids), " ", ","), "[]")
+}
+
 // info is what INFO shows of the writer and the store.
 func (d *daemon) info() []resp.Section {
 	s, a, v := d.store.Info(), d.actor.Info(), readAbout()
@@ -196,8 +207,15 @@ func (d *daemon) info() []resp.Section {
 		{Key: "store_id", Value: s.StoreID},
 		{Key: "durability", Value: string(s.Durability)},
 		{Key: "ofd_locks", Value: strconv.FormatBool(s.OFDLocks)},
+		{Key: "health", Value: string(s.Health.State)},
+		{Key: "health_reason", Value: s.Health.Reason},
 		{Key: "db_bytes", Value: number(s.DBBytes)},
 		{Key: "wal_bytes", Value: number(s.WALBytes)},
+		{Key: "wal_pinned_by", Value: pinnedBy(s.WALPin)},
+		{Key: "checkpoints", Value: number(s.Checkpoints)},
+		{Key: "checkpoints_between_batches", Value: number(s.WALEnded)},
+		{Key: "checkpoint_longest_pause_ms", Value: number(s.LongestEnd.Milliseconds())},
+		{Key: "checkpoints_failed", Value: number(s.CheckpointErr)},
 		{Key: "mailbox_depth", Value: strconv.Itoa(a.Waiting)},
 		{Key: "batches", Value: number(a.Batches)},
 		{Key: "batch_requests", Value: number(a.Requests)},

@@ -1,0 +1,40 @@
+package store
+
+import (
+	"os"
+	"slices"
+)
+
+// This file asks the system which processes have locks on the files, without touching them.
+
+// recordLock is one that a process has on a part of a file.
+type recordLock struct {
+	pid         int
+	first, last int64 // bytes
+}
+
+// othersUse reports whether a program without stated has the database open: a connection to a database in WAL mode
+// holds a record lock on the file from its first statement on, also while it waits for the write lock.
+func othersUse(db os.FileInfo) bool {
+	return slices.ContainsFunc(recordLocks(db), func(l recordLock) bool { return l.pid != os.Getpid() })
+}
+
+// The locks of those who read from the log are on these bytes of the -shm file, for the snapshots 1 to 4; snapshot 0 is
+// that of the database alone (https://www.sqlite.org/walformat.html#wal_locks).
+const firstReadLock, lastReadLock = 124, 127
+
+// readersOfLog gives the processes that read from the write-ahead log at the moment; nothing where it is not known.
+func readersOfLog(path string) []int {
+	shm, err := os.Stat(path + "-shm")
+	if err != nil {
+		return nil
+	}
+	pids := []int{}
+	for _, l := range recordLocks(shm) {
+		if l.first <= lastReadLock && l.last >= firstReadLock && !slices.Contains(pids, l.pid) {
+			pids = append(pids, l.pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids
+}
