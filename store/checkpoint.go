@@ -47,7 +47,7 @@ type Pin struct {
 const (
 	// frameHeader is what a page in the log has in front of it (https://www.sqlite.org/fileformat2.html#walformat).
 	frameHeader = 24
-	// outsidersMark bounds the log while outsiders use the file, in pages: from 1,000 on each of their commits would
+	// outsidersMark bounds the log while outsiders write, in pages: from 1,000 on each of their commits would
 	// make a checkpoint (https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint).
 	outsidersMark = 900
 	// endLogWait is how long the writer waits for readers that are just about to leave the log.
@@ -63,7 +63,7 @@ const (
 // mark is the number of pages from which on the writer ends the log.
 func (s *Store) mark() int64 {
 	mark := s.opts.WALBytes / (s.pageSize + frameHeader)
-	if s.fair.others(time.Now()) {
+	if s.fair.write(time.Now()) {
 		mark = min(mark, outsidersMark)
 	}
 	return mark

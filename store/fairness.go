@@ -53,9 +53,6 @@ func (f *fairness) write(now time.Time) bool {
 	return !f.outside.IsZero() && now.Sub(f.outside) <= outsiderMemory
 }
 
-// others reports whether outsiders use the file.
-func (f *fairness) others(now time.Time) bool { return f.present || f.write(now) }
-
 // look asks, now and then, whether outsiders have the file open.
 func (f *fairness) look(now time.Time, othersUse func() bool) {
 	if now.Before(f.nextLook) {

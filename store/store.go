@@ -90,6 +90,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err == nil {
 		err = s.wal.connect(ctx, s)
 	}
+	if what := networkFileSystem(s.path); what != "" {
+		s.log.Warn().Str("path", s.path).Str("file_system", what).
+			Msg("the file is on a file system of another machine, where locks and shared memory cannot be relied on: keep it on a local disk")
+	}
 	if err != nil {
 		return nil, errors.Join(openError(s.path, err), s.Close())
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package store
+
+// networkFileSystem is for Linux.
+func networkFileSystem(string) string { return "" }
