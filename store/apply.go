@@ -81,6 +81,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 		return nil, s.movedAway(err)
 	}
 	s.committed()
+	s.health.pause = 0
 	s.stats.committed(len(ops))
 	return replies, nil
 }

@@ -32,7 +32,7 @@ type Health struct {
 type health struct {
 	now   atomic.Pointer[Health]
 	final bool          // nothing but a restart helps
-	pause time.Duration // from one probe to the next
+	pause time.Duration // from one probe to the next; a batch that is committed ends it, not a probe, which may need less room
 	next  time.Time     // when to probe
 }
 
@@ -76,7 +76,7 @@ func (s *Store) judge(err error) error {
 		return err
 	}
 	if s.health.now.Load().State == StateOK {
-		s.health.pause, s.health.next = 0, time.Now()
+		s.health.next = time.Now().Add(s.health.pause)
 	}
 	s.health.final = s.health.final || what == giveUp
 	reason := protocol.AsError(translate(err))
