@@ -80,6 +80,9 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 	if err := s.identity.check(); err != nil {
 		return nil, s.movedAway(err)
 	}
+	if readOnlyFileSystem(s.path) {
+		return nil, s.becameReadOnly()
+	}
 	s.committed()
 	s.health.pause = 0
 	s.stats.committed(len(ops))
@@ -185,6 +188,15 @@ func (s *Store) movedAway(err error) error {
 	}
 	s.closeWriter()
 	return protocol.Errorf(protocol.CodeUnknown, "the change went into a file that is no longer in its place").Because(err)
+}
+
+// becameReadOnly deals with a commit after which the file system is read-only, as Linux makes it after an error. On ext4
+// an fsync then says that all is well, and has done nothing (ext4_sync_file before Linux 6.15).
+func (s *Store) becameReadOnly() error {
+	s.highest = max(s.highest, s.w.counter)
+	s.stats.inDoubt.Add(1)
+	s.closeWriter()
+	return protocol.Errorf(protocol.CodeUnknown, "the file system became read-only while the change was being committed")
 }
 
 // closeWriter gives the writer's connection up. The next Apply opens it again.

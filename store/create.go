@@ -100,7 +100,9 @@ func fileError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return protocol.Errorf(protocol.CodeFull, "%w", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return protocol.Errorf(protocol.CodeReadOnly, "%w", err)
 	default:
 		return protocol.Errorf(protocol.CodeIO, "%w", err)

@@ -2,6 +2,13 @@ package store
 
 import "golang.org/x/sys/unix"
 
+// readOnlyFileSystem reports whether the file system that path is on cannot be written. A kernel from 6.15 on does not say
+// so of one that it has stopped writing to after an error; there, an fsync fails.
+func readOnlyFileSystem(path string) bool {
+	var stat unix.Statfs_t
+	return unix.Statfs(path, &stat) == nil && stat.Flags&unix.ST_RDONLY != 0
+}
+
 // networkFileSystems are those where SQLite's locks and the shared memory of its log are not reliable
 // (https://www.sqlite.org/wal.html), by their numbers in statfs(2).
 var networkFileSystems = map[int64]string{

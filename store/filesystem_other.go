@@ -2,5 +2,8 @@
 
 package store
 
-// networkFileSystem is for Linux.
+// What is known of a file system on Linux only.
+
 func networkFileSystem(string) string { return "" }
+
+func readOnlyFileSystem(string) bool { return false }

@@ -101,6 +101,9 @@ func translate(err error) error {
 }
 
 func classify(code int) (protocol.Code, string) {
+	if code == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return protocol.CodeFull, "the disk has no room for the shared memory of the log"
+	}
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL:
 		return protocol.CodeFull, "the disk is full"

@@ -156,7 +156,9 @@ func openError(path string, err error) error {
 	e := *protocol.AsError(translate(err))
 	if !strings.Contains(e.Message, path) {
 		e.Message = path + ": " + e.Message
-		if e.Code == protocol.CodeReadOnly || e.Code == protocol.CodeIO {
+		if readOnlyFileSystem(path) && e.Code == protocol.CodeIO {
+			e.Code, e.Message = protocol.CodeReadOnly, path+": its file system is mounted read-only, and SQLite needs to write beside it even to read"
+		} else if e.Code == protocol.CodeReadOnly || e.Code == protocol.CodeIO {
 			e.Message += "; look at the permissions of the file and of its folder, in which SQLite keeps -wal and -shm"
 		}
 	}
