@@ -67,4 +67,8 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-func (o *owner) release() error { return o.file.Close() }
+// release gives the lock back. To close the file is not enough: a child that another goroutine is starting has a copy
+// of the descriptor until its exec, and a lock lasts as long as any copy.
+func (o *owner) release() error {
+	return errors.Join(flock(o.file, syscall.LOCK_UN), o.file.Close())
+}
