@@ -2,132 +2,66 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
+	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/stated/stated/actor"
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/protocol/resp"
-	"github.com/stated/stated/store"
 	"github.com/stated/stated/test/harness"
 )
 
 const (
 	crashClients = 16
-	crashAgents  = 4 // of each client
+	crashAgents  = 4 // of each client, which nobody else changes
 )
 
 type crashState struct {
 	Seq int `json:"seq"`
 }
 
-// saved is a state that is known to have been saved.
-type saved struct {
-	seq      int
-	revision int64
-}
-
-// ledger is what the clients know: the last acknowledged state of each agent, and which save got which revision.
-type ledger struct {
-	mu       sync.Mutex
-	last     map[string]saved
-	attempts map[string]int // the last sequence number that was tried
-	owners   map[int64]string
-	acks     int
-}
-
-func newLedger() *ledger {
-	return &ledger{last: map[string]saved{}, attempts: map[string]int{}, owners: map[int64]string{}}
-}
-
-// next gives the sequence number of the next save of an agent.
-func (l *ledger) next(id string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.attempts[id]++
-	return l.attempts[id]
-}
-
-// note enters a save that was acknowledged or found in the file, and complains if its revision is another save's.
-func (l *ledger) note(t *testing.T, id string, s saved) (acks int) {
-	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	owner := fmt.Sprintf("%s/%d", id, s.seq)
-	if was, ok := l.owners[s.revision]; ok && was != owner {
-		t.Errorf("revision %d was given to %s and again to %s", s.revision, was, owner)
-	}
-	l.owners[s.revision] = owner
-	l.last[id] = s
-	l.acks++
-	return l.acks
-}
-
-// verify compares what is there after a crash with what was acknowledged. An unacknowledged save may be there.
-func (l *ledger) verify(t *testing.T, m protocol.Methods) {
-	t.Helper()
-	for id, want := range l.last {
-		reply, err := m.Load(guarded(t), id)
-		if err != nil {
-			t.Errorf("%s, acknowledged up to %d: %v", id, want.seq, err)
-			continue
-		}
-		var got crashState
-		if err := json.Unmarshal(reply.State, &got); err != nil {
-			t.Errorf("%s: %v", id, err)
-		}
-		switch {
-		case got.Seq < want.seq || reply.Revision < want.revision:
-			t.Errorf("%s is at %d, revision %d, but %d was acknowledged with revision %d", id, got.Seq, reply.Revision, want.seq, want.revision)
-		case got.Seq > l.attempts[id]:
-			t.Errorf("%s is at %d, and nobody has saved more than %d", id, got.Seq, l.attempts[id])
-		}
-		l.note(t, id, saved{got.Seq, reply.Revision})
-	}
-}
-
-// TestCrash kills the daemon under load, again and again. Whatever it acknowledged has to be there, and no revision
-// may be given out twice.
+// TestCrash kills the daemon under load, again and again: 10 times, or 200 with -long. Whatever it acknowledged has to
+// be there, what it did not is there as a whole or not at all, and no revision may be given out twice.
 func TestCrash(t *testing.T) {
-	const cycles = 10
+	cycles := 10
+	if harness.Long() {
+		cycles = 200
+	}
 	random := harness.Random(t)
 	db := harness.File(t)
-	l := newLedger()
-	for cycle := range cycles {
+	l := newLedger(random)
+	for range cycles {
 		d := harness.Start(t, db)
 		l.verify(t, d.Client(t, resp.ClientOptions{}).Methods)
-		loadUntilKilled(t, d, l, l.acks+1+random.IntN(1500))
+		moment := time.Duration(random.IntN(5_000)) * time.Microsecond
+		loadUntilEnded(t, d, l, l.known()+1+random.IntN(1500), moment, d.Kill)
 		harness.MustCheck(t, db)
-		t.Logf("cycle %d: %d acknowledged in all", cycle, l.acks)
+		if t.Failed() {
+			break
+		}
 	}
 	d := harness.Start(t, db)
 	l.verify(t, d.Client(t, resp.ClientOptions{}).Methods)
 	d.Stop(t)
+	t.Logf("%d kills; %v", cycles, l)
 }
 
-// loadUntilKilled saves with many clients, kills the daemon when so many saves are acknowledged in all, and returns
-// when every client has found out.
-func loadUntilKilled(t *testing.T, d *harness.Daemon, l *ledger, killAt int) {
+// loadUntilEnded changes agents with many clients, ends the daemon a moment after so many revisions are known in all,
+// and returns when every client has found out.
+func loadUntilEnded(t *testing.T, d *harness.Daemon, l *ledger, revisions int, moment time.Duration, end func()) {
 	t.Helper()
 	ctx := guarded(t)
 	enough := make(chan struct{})
 	var once sync.Once
 	var clients sync.WaitGroup
-	for i := range crashClients {
-		c := d.Client(t, resp.ClientOptions{})
+	for _, c := range l.clients {
+		conn := d.Client(t, resp.ClientOptions{})
 		clients.Go(func() {
-			for n := 0; ; n++ {
-				id := fmt.Sprintf("client-%d-%d", i, n%crashAgents)
-				seq := l.next(id)
-				reply, err := c.Save(ctx, id, fmt.Appendf(nil, `{"seq":%d}`, seq))
-				if err != nil {
-					checkKilled(t, err)
-					return
-				}
-				if l.note(t, id, saved{seq, reply.Revision}) >= killAt {
+			defer conn.Close()
+			for c.change(ctx, t, l, conn.Methods) {
+				if l.known() >= revisions {
 					once.Do(func() { close(enough) })
 				}
 			}
@@ -135,100 +69,105 @@ func loadUntilKilled(t *testing.T, d *harness.Daemon, l *ledger, killAt int) {
 	}
 	select {
 	case <-enough:
+		time.Sleep(moment) // else it would always be right after a commit
 	case <-ctx.Done():
-		t.Errorf("the load never got far enough to kill the daemon:\n%s", d.Output())
+		t.Errorf("the load never got far enough to end the daemon:\n%s", d.Output())
 	}
-	d.Kill()
+	end()
 	clients.Wait()
 }
 
-// checkKilled accepts what a client may say when its daemon was killed.
-func checkKilled(t *testing.T, err error) {
+// crashClient changes agents of its own, one change after the other.
+type crashClient struct {
+	name    string
+	random  *rand.Rand
+	seq     int
+	acked   [crashAgents]saved // as the acknowledged changes left them
+	pending []effect           // of the change whose outcome is unknown
+}
+
+// saved is an agent as somebody knows it. The zero value is one that does not exist.
+type saved struct {
+	seq      int
+	revision int64
+}
+
+// effect is what a change makes of an agent: the state with this number, or nothing for 0.
+type effect struct{ agent, seq int }
+
+func newCrashClient(i int, random *rand.Rand) *crashClient {
+	return &crashClient{name: fmt.Sprintf("client-%d", i), random: rand.New(rand.NewPCG(random.Uint64(), 0))} //nolint:gosec // repeatable on purpose
+}
+
+func (c *crashClient) id(agent int) string { return fmt.Sprintf("%s-%d", c.name, agent) }
+
+// next gives a save, a delete, or a transaction of both behind a condition that holds.
+func (c *crashClient) next(t *testing.T) (protocol.Op, []effect) {
 	t.Helper()
-	if code := protocol.CodeOf(err); code != protocol.CodeUnknown && code != protocol.CodeUnavailable {
-		t.Errorf("after the kill a client says %v", err)
+	all := c.random.Perm(crashAgents)
+	if c.random.IntN(4) > 0 {
+		op, e := c.one(t, all[0])
+		return op, []effect{e}
 	}
+	cond := protocol.IfAbsent()
+	if revision := c.acked[all[0]].revision; revision > 0 {
+		cond = protocol.IfRevision(revision)
+	}
+	ops := []protocol.Op{valid(t)(protocol.Check(c.id(all[0]), cond))}
+	var effects []effect
+	for _, agent := range all[:2+c.random.IntN(crashAgents-1)] {
+		op, e := c.one(t, agent)
+		ops, effects = append(ops, op), append(effects, e)
+	}
+	return valid(t)(protocol.Txn(ops...)), effects
 }
 
-// crashChildFile names the variable that makes the test binary the child of TestCrash_Library.
-const crashChildFile = "STATED_TEST_CRASH_CHILD"
-
-// crashChild saves as a program that links the actor, and prints each acknowledged save, until it is killed.
-func crashChild(db string) {
-	ctx := context.Background()
-	s, err := store.Open(ctx, db, store.Options{})
-	if err != nil {
-		fmt.Println("failed", err)
-		return
-	}
-	a := actor.New(s, actor.Options{})
-	var workers sync.WaitGroup
-	for i := range crashClients {
-		workers.Go(func() {
-			for n := 0; ; n++ {
-				id := fmt.Sprintf("worker-%d-%d", i, n%crashAgents)
-				reply, err := actor.Update(ctx, a, id, func(s *crashState) error { s.Seq++; return nil })
-				if err != nil {
-					fmt.Println("failed", err)
-					return
-				}
-				// One write each: a line is whole, or was never acknowledged.
-				_, _ = fmt.Printf("ack %s %d\n", id, reply.Revision)
-			}
-		})
-	}
-	workers.Wait()
-}
-
-// TestCrash_Library is TestCrash for a program that links the actor.
-func TestCrash_Library(t *testing.T) {
-	const cycles = 5
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := harness.File(t)
-	owners, revisions, counts := map[int64]string{}, map[string]int64{}, map[string]int{}
-	for cycle := range cycles {
-		child := harness.Spawn(t, harness.Command{Path: self, Env: []string{crashChildFile + "=" + db}})
-		child.WaitLines(t, 300+200*cycle)
-		child.Kill()
-		for _, line := range child.Lines() {
-			var id string
-			var revision int64
-			if _, err := fmt.Sscanf(line, "ack %s %d", &id, &revision); err != nil {
-				t.Fatalf("the child says %q", line)
-			}
-			if was, ok := owners[revision]; ok {
-				t.Errorf("revision %d was given to %s and again to %s", revision, was, id)
-			}
-			owners[revision] = id
-			revisions[id] = max(revisions[id], revision)
-			counts[id]++
-		}
-		verifyLibrary(t, db, revisions, counts)
-	}
-	t.Logf("%d acknowledged saves survived %d kills", len(owners), cycles)
-}
-
-// verifyLibrary expects each agent to have counted at least as many saves as were acknowledged.
-func verifyLibrary(t *testing.T, db string, revisions map[string]int64, counts map[string]int) {
+func (c *crashClient) one(t *testing.T, agent int) (protocol.Op, effect) {
 	t.Helper()
-	a, closeIt := library(t, db, store.Options{})
-	defer closeIt()
-	for id, revision := range revisions {
-		reply, err := a.Load(guarded(t), id)
+	if c.random.IntN(5) == 0 {
+		return valid(t)(protocol.Delete(c.id(agent), protocol.Condition{})), effect{agent, 0}
+	}
+	c.seq++
+	return valid(t)(protocol.Save(c.id(agent), fmt.Appendf(nil, `{"seq":%d}`, c.seq), protocol.Condition{})), effect{agent, c.seq}
+}
+
+func valid(t *testing.T) func(protocol.Op, error) protocol.Op {
+	return func(op protocol.Op, err error) protocol.Op {
+		t.Helper()
 		if err != nil {
-			t.Errorf("%s: %v", id, err)
-			continue
+			t.Error(err)
 		}
-		var got crashState
-		if err := json.Unmarshal(reply.State, &got); err != nil {
-			t.Errorf("%s: %v", id, err)
-		}
-		if reply.Revision < revision || got.Seq < counts[id] {
-			t.Errorf("%s: %d saves up to revision %d were acknowledged, there are %d up to %d",
-				id, counts[id], revision, got.Seq, reply.Revision)
+		return op
+	}
+}
+
+// change makes one change and enters what came of it. It reports whether there can be another one.
+func (c *crashClient) change(ctx context.Context, t *testing.T, l *ledger, m protocol.Methods) bool {
+	t.Helper()
+	op, effects := c.next(t)
+	reply, err := protocol.Do(ctx, m.Handler, op)
+	l.outcomes.Note(ctx, t, err)
+	switch protocol.CodeOf(err) {
+	case "":
+	case protocol.CodeUnavailable: // certainly not applied: it must not be there
+		return false
+	case protocol.CodeUnknown:
+		c.pending = effects
+		return false
+	default:
+		t.Errorf("at the end of the daemon a client says %v", err)
+		return false
+	}
+	replies := []protocol.Reply{reply}
+	if op.Kind() == protocol.KindTxn {
+		replies = reply.Replies[1:] // behind the check
+	}
+	for i, e := range effects {
+		l.note(t, fmt.Sprintf("%s/%d", c.id(e.agent), e.seq), replies[i].Revision)
+		c.acked[e.agent] = saved{e.seq, replies[i].Revision}
+		if e.seq == 0 {
+			c.acked[e.agent] = saved{}
 		}
 	}
+	return true
 }

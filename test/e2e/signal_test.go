@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,34 +19,11 @@ import (
 func TestTerm_UnderLoad(t *testing.T) {
 	db := harness.File(t)
 	d := harness.Start(t, db)
-	l := newLedger()
-	ctx := guarded(t)
-	enough := make(chan struct{})
-	var once sync.Once
-	var clients sync.WaitGroup
-	for i := range 16 {
-		c := d.Client(t, resp.ClientOptions{})
-		clients.Go(func() {
-			for {
-				id := fmt.Sprintf("client-%d", i)
-				seq := l.next(id)
-				reply, err := c.Save(ctx, id, fmt.Appendf(nil, `{"seq":%d}`, seq))
-				if err != nil {
-					checkKilled(t, err)
-					return
-				}
-				if l.note(t, id, saved{seq, reply.Revision}) >= 500 {
-					once.Do(func() { close(enough) })
-				}
-			}
-		})
-	}
-	<-enough
-	d.Stop(t)
-	clients.Wait()
+	l := newLedger(harness.Random(t))
+	loadUntilEnded(t, d, l, 500, 0, func() { d.Stop(t) })
 	d.Log(t, func(e harness.Entry) bool { return e.Message() == "stopped" })
-	t.Logf("%d saves acknowledged", l.acks)
 	l.verify(t, harness.Start(t, db).Client(t, resp.ClientOptions{}).Methods)
+	t.Log(l)
 }
 
 // blocked is a daemon with saves under way that cannot end, since another process holds the lock.

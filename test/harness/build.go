@@ -1,7 +1,8 @@
 // Package harness runs the real program for the end-to-end tests: it builds it, starts and stops daemons, keeps
 // what they print, and runs single commands.
 //
-// What may go in: processes and their output. What may not: anything that knows what a right answer is.
+// What may go in: processes and their output, and counts of outcomes. What may not: anything that knows what the right
+// answer to a request is.
 package harness
 
 import (
