@@ -19,11 +19,12 @@ func othersUse(db os.FileInfo) bool {
 	return slices.ContainsFunc(recordLocks(db), func(l recordLock) bool { return l.pid != os.Getpid() })
 }
 
-// The locks of those who read from the log are on these bytes of the -shm file, for the snapshots 1 to 4; snapshot 0 is
-// that of the database alone (https://www.sqlite.org/walformat.html#wal_locks).
-const firstReadLock, lastReadLock = 124, 127
+// The locks of those who hold a snapshot are on these bytes of the -shm file. The first is of those who need nothing of
+// the log, since all of it was in the database when they came: nothing more may be copied while they read
+// (https://www.sqlite.org/walformat.html#wal_locks).
+const firstReadLock, lastReadLock = 123, 127
 
-// readersOfLog gives the processes that read from the write-ahead log at the moment; nothing where it is not known.
+// readersOfLog gives the processes that hold a snapshot at the moment; nothing where it is not known.
 func readersOfLog(path string) []int {
 	shm, err := os.Stat(path + "-shm")
 	if err != nil {
