@@ -60,7 +60,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 		return nil, err
 	}
 	batch.Asking(number)
-	if err := s.lock(ctx); err != nil {
+	if err := s.await(ctx); err != nil {
 		return nil, err
 	}
 	defer func() { s.fair.unlocked(time.Now()) }()

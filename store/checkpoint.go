@@ -152,7 +152,7 @@ func (s *Store) endLog(ctx context.Context, mode string) (logState, error) {
 	if len(held) < s.opened {
 		return logState{true, state.frames, state.copied}, nil
 	}
-	err = s.w.conn.withTimeout(endLogWait, s.opts.LockTimeout, func() (err error) {
+	err = s.w.conn.withTimeout(endLogWait, func() (err error) {
 		state, err = s.w.conn.checkpoint(ctx, mode)
 		return err
 	})

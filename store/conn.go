@@ -63,8 +63,8 @@ func (c *conn) readOnly() (bool, error) {
 	return c.raw.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
 }
 
-// withTimeout runs f while the connection waits so long for a lock, and otherwise afterwards.
-func (c *conn) withTimeout(wait, afterwards time.Duration, f func() error) error {
+// withTimeout runs f while the connection waits so long for a lock. Afterwards it does not wait.
+func (c *conn) withTimeout(wait time.Duration, f func() error) error {
 	if err := c.exec(background, lockTimeoutPragma(wait)); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (c *conn) withTimeout(wait, afterwards time.Duration, f func() error) error
 	if c.closed { // in f, after a failure
 		return err
 	}
-	return errors.Join(err, c.exec(background, lockTimeoutPragma(afterwards)))
+	return errors.Join(err, c.exec(background, lockTimeoutPragma(0)))
 }
 
 // pagesWritten gives how many pages the connection has written into the write-ahead log since it was asked last.

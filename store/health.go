@@ -143,26 +143,20 @@ func (s *Store) probeAgain(ctx context.Context) {
 
 // probe changes the counter, durably. That takes a revision, which nobody gets: to write the same number again would
 // not touch the disk.
-func (s *Store) probe(ctx context.Context) (err error) {
+func (s *Store) probe(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	err = s.w.conn.withTimeout(0, s.opts.LockTimeout, func() error {
-		if err := s.lock(ctx); err != nil {
-			return err
-		}
-		if _, err := s.w.setCounter.exec(background, s.w.counter+1); err != nil {
-			return s.rollback(err)
-		}
-		s.w.counter++
-		s.highest = max(s.highest, s.w.counter) // even if COMMIT fails: it may turn up after a crash
-		if _, err := s.w.commit.exec(background); err != nil {
-			return s.rollback(err)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := s.lock(ctx); err != nil {
 		return err
+	}
+	if _, err := s.w.setCounter.exec(background, s.w.counter+1); err != nil {
+		return s.rollback(err)
+	}
+	s.w.counter++
+	s.highest = max(s.highest, s.w.counter) // even if COMMIT fails: it may turn up after a crash
+	if _, err := s.w.commit.exec(background); err != nil {
+		return s.rollback(err)
 	}
 	if err := s.identity.check(); err != nil {
 		return err

@@ -236,6 +236,9 @@ func (s *Store) openWriter(ctx context.Context) error {
 	if err == nil {
 		err = s.begin(ctx, w)
 	}
+	if err == nil { // from here on, await does the waiting
+		err = c.exec(ctx, lockTimeoutPragma(0))
+	}
 	if err != nil {
 		return errors.Join(err, c.close())
 	}

@@ -44,7 +44,7 @@ func (s *Store) vacuum() (more bool, err error) {
 		return false, nil
 	}
 	s.vacuuming = true
-	err = s.w.conn.withTimeout(0, s.opts.LockTimeout, s.vacuumStep)
+	err = s.vacuumStep()
 	if isLocked(err) {
 		return false, nil
 	}
