@@ -143,6 +143,14 @@ func (p *Process) Kill() {
 	<-p.gone
 }
 
+// Tell writes a line to the process's standard input.
+func (p *Process) Tell(tb testing.TB, line string) {
+	tb.Helper()
+	if _, err := io.WriteString(p.stdin, line+"\n"); err != nil {
+		tb.Fatalf("%s does not listen: %v; it said:\n%s", p.cmd, err, p.Output())
+	}
+}
+
 // CloseInput ends the process's standard input.
 func (p *Process) CloseInput() { _ = p.stdin.Close() }
 

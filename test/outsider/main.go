@@ -5,6 +5,9 @@
 //	outsider save FILE NAME COUNT         COUNT writes as fast as they go; a line of JSON tells of them
 //	outsider hold FILE                    hold the write lock until standard input ends
 //	outsider open FILE                    read once, and keep the file open until standard input ends
+//	outsider read FILE                    hold a snapshot until standard input ends
+//	outsider checkpoint FILE MODE         make checkpoints until standard input ends; a line of JSON tells of them
+//	outsider litestream FILE              the same in the way of Litestream
 //	outsider exec FILE SQL [ARG...]       one statement; prints the number of rows changed
 package main
 
@@ -43,7 +46,7 @@ func main() {
 
 func run(ctx context.Context, args []string) (err error) {
 	if len(args) < 2 {
-		return errors.New("usage: outsider create|save|hold|open|exec FILE and more")
+		return errors.New("usage: outsider create|save|hold|open|read|checkpoint|litestream|exec FILE and more")
 	}
 	query := url.Values{"_pragma": {"busy_timeout(5000)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: args[1], RawQuery: query.Encode()}).String())
@@ -72,6 +75,12 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	case args[0] == "hold":
 		return hold(ctx, db)
+	case args[0] == "read":
+		return read(ctx, db)
+	case args[0] == "checkpoint" && len(rest) == 1:
+		return checkpoint(ctx, db, rest[0])
+	case args[0] == "litestream":
+		return litestream(ctx, db)
 	case args[0] == "exec" && len(rest) > 0:
 		return execute(ctx, db, rest[0], rest[1:])
 	}
