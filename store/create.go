@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,13 +10,6 @@ import (
 	"syscall"
 
 	"github.com/stated/stated/protocol"
-)
-
-var (
-	//go:embed schema.sql
-	schemaSQL string
-	//go:embed versioning.sql
-	versioningSQL string
 )
 
 // pageSize of files that we create, in bytes. States of 1 to 16 KiB were measured: see ARCHITECTURE.md.
@@ -109,7 +100,7 @@ func fileError(err error) error {
 	}
 }
 
-// prepareFile creates or adopts what c has open, after it has been found to be of kind.
+// prepareFile creates, adopts or migrates what c has open, after it has been found to be of kind.
 func prepareFile(ctx context.Context, c *conn, path string, kind fileKind) error {
 	if kind == fileEmpty {
 		// Both hold only if set before the first page is written.
@@ -124,41 +115,7 @@ func prepareFile(ctx context.Context, c *conn, path string, kind fileKind) error
 	if row[0] != "wal" {
 		return refuse(path, "its file system does not allow a write-ahead log (journal_mode stays %v)", row[0])
 	}
-	if kind == fileStated {
-		return nil
-	}
-	return c.inTransaction(ctx, func() error {
-		kind, err := inspect(ctx, c, path) // another process may have been quicker
-		if err != nil {
-			return err
-		}
-		return build(ctx, c, kind)
-	})
-}
-
-// build makes the schema. Adopting a file takes the same short time whatever its size: nothing is copied or read,
-// rows without a revision count as revision 1. Only a file out of which stated was taken has its old revisions and
-// checksums cleared, row by row, since nobody kept them up meanwhile.
-func build(ctx context.Context, c *conn, kind fileKind) error {
-	counter := 1
-	var sql string
-	switch kind {
-	case fileEmpty:
-		counter = 0
-		sql = fmt.Sprintf("PRAGMA application_id=%d;", applicationID) + schemaSQL
-	case filePlain:
-		sql = "ALTER TABLE agent_state ADD COLUMN revision INTEGER; ALTER TABLE agent_state ADD COLUMN checksum INTEGER;"
-	case fileRemoved:
-		sql = `DROP TRIGGER IF EXISTS stated_insert; DROP TRIGGER IF EXISTS stated_update;
-			UPDATE agent_state SET revision = NULL, checksum = NULL;`
-	case fileStated:
-		return nil
-	}
-	if err := c.exec(ctx, sql+versioningSQL); err != nil {
-		return err
-	}
-	return c.exec(ctx, "INSERT INTO stated_meta (id, schema_version, revision, store_id) VALUES (1, ?, ?, ?)",
-		int64(SchemaVersion), int64(counter), rand.Text())
+	return migrate(ctx, c, path)
 }
 
 // inTransaction runs f between BEGIN IMMEDIATE and COMMIT.

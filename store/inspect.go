@@ -9,10 +9,6 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// SchemaVersion is the version of the file format that this code writes. It stands in stated_meta: user_version
-// belongs to the application that shares the file.
-const SchemaVersion = 1
-
 // applicationID marks files that stated created ("Sttd"); an adopted file keeps what it has.
 const applicationID = 0x53747464
 
@@ -158,19 +154,8 @@ func uniqueByBytes(ctx context.Context, c *conn, path string) error {
 // verify checks a file that has stated_meta: the version, the columns and the triggers. It runs at opening, and
 // again whenever another process has changed the schema.
 func verify(ctx context.Context, c *conn, path string) error {
-	row, ok, err := c.row(ctx, "SELECT schema_version FROM stated_meta WHERE id = 1")
-	if err != nil {
+	if _, err := versionOf(ctx, c, path); err != nil {
 		return err
-	}
-	version, isInt := int64(0), false
-	if ok {
-		version, isInt = row[0].(int64)
-	}
-	if !isInt {
-		return protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
-	}
-	if version > SchemaVersion {
-		return refuse(path, "it has schema version %d, this program knows %d: use a newer one", version, SchemaVersion)
 	}
 	ours, err := fitting(ctx, c, path)
 	if err != nil {
@@ -179,7 +164,7 @@ func verify(ctx context.Context, c *conn, path string) error {
 	if !ours {
 		return refuse(path, "agent_state has lost its columns revision and checksum")
 	}
-	row, _, err = c.row(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('stated_insert', 'stated_update')")
+	row, _, err := c.row(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('stated_insert', 'stated_update')")
 	if err != nil {
 		return err
 	}
@@ -187,4 +172,25 @@ func verify(ctx context.Context, c *conn, path string) error {
 		return refuse(path, "its triggers stated_insert and stated_update are not both there")
 	}
 	return nil
+}
+
+// versionOf gives the schema version of a file that has stated_meta, which this program knows.
+func versionOf(ctx context.Context, c *conn, path string) (int64, error) {
+	row, ok, err := c.row(ctx, "SELECT schema_version FROM stated_meta WHERE id = 1")
+	if err != nil {
+		return 0, err
+	}
+	version, isInt := int64(0), false
+	if ok {
+		version, isInt = row[0].(int64)
+	}
+	switch {
+	case !isInt:
+		return 0, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
+	case version < 1:
+		return 0, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta is damaged: its schema version is %d", path, version)
+	case version > int64(SchemaVersion()):
+		return 0, refuse(path, "it has schema version %d, this program knows %d: use a newer one", version, SchemaVersion())
+	}
+	return version, nil
 }

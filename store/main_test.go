@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,6 +25,9 @@ func TestMain(m *testing.M) {
 	}
 	if path := os.Getenv("STATED_TEST_READ"); path != "" {
 		os.Exit(childReads(path))
+	}
+	if path := os.Getenv("STATED_TEST_MIGRATE"); path != "" {
+		os.Exit(childMigrates(path, must(strconv.Atoi(os.Getenv("STATED_TEST_KILL")))))
 	}
 	// As in a program, before the first file is opened; here an outsider may be quicker than the first store.
 	if _, err := sqlite.OFDLocking(true); err != nil {

@@ -338,7 +338,7 @@ type Info struct {
 // Info gives facts and counters. It never blocks.
 func (s *Store) Info() Info {
 	return Info{
-		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion, SQLiteVersion: SQLiteVersion,
+		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
 		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLockingEnabled(),
 		Health:  *s.health.now.Load(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),

@@ -26,7 +26,7 @@ type about struct {
 func readAbout() about {
 	a := about{
 		Version: version, Commit: "unknown", Go: runtime.Version(),
-		SQLite: store.SQLiteVersion, Schema: store.SchemaVersion,
+		SQLite: store.SQLiteVersion, Schema: store.SchemaVersion(),
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
