@@ -10,11 +10,11 @@ import (
 )
 
 // Backup writes a copy of the database at path to dest, of one revision, while others read and write. The copy is
-// verified before it gets its name, is for its owner alone, and durable when Backup returns. The copy's revision
-// counter is given.
+// verified before it gets its name, every row with its checksum; it is for its owner alone, and durable when Backup
+// returns. The copy's revision counter is given.
 //
-// It returns INVALID when dest exists or path is no database of ours, and what the disk says otherwise; then there
-// is no dest.
+// It returns INVALID when dest exists or path is no database of ours, CORRUPT when the database is damaged, and what
+// the disk says otherwise; then there is no dest.
 func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err error) {
 	s, err := OpenReadOnly(ctx, path, o)
 	if err != nil {
@@ -24,32 +24,43 @@ func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err err
 	if _, err := os.Lstat(dest); err == nil {
 		return 0, protocol.Errorf(protocol.CodeInvalid, "%s exists already: name another file, or remove it", dest)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(dest), filepath.Base(dest)+".partial-*")
-	if err != nil {
-		return 0, fileError(err)
-	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // it has been renamed, or is not wanted
-	if err := temp.Close(); err != nil {
-		return 0, fileError(err)
-	}
-	if err := s.copyTo(ctx, temp.Name()); err != nil {
-		return 0, err
-	}
-	report, err := Check(ctx, temp.Name(), o, false)
+	temp, err := createTemp(dest + ".partial-")
 	if err != nil {
 		return 0, err
 	}
-	if len(report.Problems) > 0 {
-		return 0, protocol.Errorf(protocol.CodeCorrupt, "the copy is damaged: %s", report.Problems[0])
-	}
-	if err := syncFile(temp.Name()); err != nil {
+	defer os.Remove(temp) //nolint:errcheck // it has been renamed, or is not wanted
+	report, err := s.copyVerified(ctx, temp, o)
+	if err != nil {
 		return 0, err
 	}
-	// A hard link fails where a rename would replace a file that somebody put there meanwhile.
-	if err := os.Link(temp.Name(), dest); err != nil {
+	if err := syncFile(temp); err != nil {
+		return 0, err
+	}
+	if err := renameNew(temp, dest); err != nil {
 		return 0, fileError(err)
 	}
 	return report.Revision, syncDir(filepath.Dir(dest))
+}
+
+// createTemp makes an empty file, for its owner alone, whose name begins so.
+func createTemp(prefix string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"*")
+	if err != nil {
+		return "", fileError(err)
+	}
+	return f.Name(), fileError(f.Close())
+}
+
+// copyVerified is copyTo with a look at every row of the copy. It returns CORRUPT when the copy is damaged.
+func (s *Store) copyVerified(ctx context.Context, dest string, o Options) (*Report, error) {
+	if err := s.copyTo(ctx, dest); err != nil {
+		return nil, err
+	}
+	report, err := Check(ctx, dest, o, true)
+	if err == nil && len(report.Problems) > 0 {
+		err = protocol.Errorf(protocol.CodeCorrupt, "the copy of %s is damaged: %s", s.path, report.Problems[0])
+	}
+	return report, err
 }
 
 // copyTo writes a compact copy of the last committed state into an empty file.
@@ -59,10 +70,26 @@ func (s *Store) copyTo(ctx context.Context, dest string) (err error) {
 		return translate(err)
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "backup", func() error {
+	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "copy", func() error {
+		total, err := usedBytes(ctx, c)
+		if err != nil {
+			return err
+		}
+		stop := s.opts.Progress.watch("copy", dest, total)
+		defer stop()
 		return c.exec(ctx, "VACUUM INTO "+literal(dest))
 	})
 	return translate(err)
+}
+
+// usedBytes gives the size of the database without its free pages.
+func usedBytes(ctx context.Context, c *conn) (int64, error) {
+	row, _, err := c.row(ctx, "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size")
+	if err != nil {
+		return 0, err
+	}
+	n, _ := row[0].(int64)
+	return n, nil
 }
 
 func syncFile(path string) error {

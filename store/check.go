@@ -76,12 +76,15 @@ func (s *Store) check(ctx context.Context, r *reader, p *Report, deep bool) (err
 			p.Revision, _ = row[2].(int64)
 		}
 	}
+	s.opts.Progress.report(Step{Name: "integrity"})
 	if err := integrity(ctx, r.conn, p); err != nil {
 		return err
 	}
 	return s.checkRows(ctx, r.conn, p, deep)
 }
 
+// integrity runs SQLite's own check. The quicker quick_check would miss an agent that is in the table and not in the
+// index: a load would not find it.
 func integrity(ctx context.Context, c *conn, p *Report) error {
 	st, err := c.prepare(fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
 	if err != nil {
@@ -104,12 +107,19 @@ func (s *Store) checkRows(ctx context.Context, c *conn, p *Report, deep bool) er
 	if s.adopted && deep {
 		checksum, state = "checksum", "CAST(state_json AS BLOB)"
 	}
+	total, err := s.rowsToReport(ctx, c)
+	if err != nil {
+		return err
+	}
 	st, err := c.prepare("SELECT agent_id, " + revision + ", " + checksum + ", " + state + " FROM agent_state")
 	if err != nil {
 		return err
 	}
 	defer st.close() //nolint:errcheck // a read statement has nothing to lose
 	return st.each(ctx, func(row []driver.Value) (bool, error) {
+		if p.Agents%reportEveryRows == 0 {
+			s.opts.Progress.report(Step{Name: "rows", Done: p.Agents, Total: total})
+		}
 		p.Agents++
 		id, isText := row[0].(string)
 		if !isText || protocol.ValidateID(id) != nil {
@@ -128,4 +138,17 @@ func (s *Store) checkRows(ctx context.Context, c *conn, p *Report, deep bool) er
 		}
 		return true, nil
 	})
+}
+
+// rowsToReport counts the rows if somebody wants to know how many are still to come.
+func (s *Store) rowsToReport(ctx context.Context, c *conn) (int64, error) {
+	if s.opts.Progress == nil {
+		return 0, nil
+	}
+	row, _, err := c.row(ctx, "SELECT count(*) FROM agent_state")
+	if err != nil {
+		return 0, err
+	}
+	n, _ := row[0].(int64)
+	return n, nil
 }

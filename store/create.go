@@ -87,6 +87,14 @@ func syncDir(dir string) error {
 	return fileError(errors.Join(d.Sync(), d.Close()))
 }
 
+// linkNew is renameNew in two steps: a crash between them leaves both names, and a database that has two is refused.
+func linkNew(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}
+
 func fileError(err error) error {
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -20,4 +21,17 @@ func AddMigration(before func(n int), statements ...string) (undo func()) {
 		return nil
 	})
 	return func() { migrations = released }
+}
+
+// RestoreUntil is a Restore that is killed after n steps; done says that there are no more.
+func RestoreUntil(ctx context.Context, src, path string, o Options, n int) (done bool, err error) {
+	r := &restoration{opts: o}
+	defer func() { err = errors.Join(err, r.release()) }() // as the kernel does
+	steps := r.steps(src, path)
+	for _, step := range steps[:n] {
+		if err := step(ctx); err != nil {
+			return false, err
+		}
+	}
+	return n == len(steps), nil
 }

@@ -39,6 +39,8 @@ type Options struct {
 	Retry Retry
 	// Logger gets a line for each retry and for each failure of the store; silent by default. It never gets a state.
 	Logger zerolog.Logger
+	// Progress is told how far Check, Backup and Restore have come; nobody by default.
+	Progress Progress
 	// Now is the clock of updated_at; time.Now by default.
 	Now func() time.Time
 }

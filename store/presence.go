@@ -16,7 +16,17 @@ type recordLock struct {
 // othersUse reports whether a program without stated has the database open: a connection to a database in WAL mode
 // holds a record lock on the file from its first statement on, also while it waits for the write lock.
 func othersUse(db os.FileInfo) bool {
-	return slices.ContainsFunc(recordLocks(db), func(l recordLock) bool { return l.pid != os.Getpid() })
+	return lockHolder(db) != 0
+}
+
+// lockHolder gives the process id of another program that has a lock on the database, 0 for none.
+func lockHolder(db os.FileInfo) int {
+	for _, l := range recordLocks(db) {
+		if l.pid != os.Getpid() {
+			return l.pid
+		}
+	}
+	return 0
 }
 
 // The locks of those who hold a snapshot are on these bytes of the -shm file. The first is of those who need nothing of

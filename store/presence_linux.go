@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,4 +44,22 @@ func recordLocks(file os.FileInfo) []recordLock {
 		locks = append(locks, recordLock{pid: pid, first: first, last: last})
 	}
 	return locks
+}
+
+// opener gives the process id of a program that has the file open, this one too, 0 for none. Without root's rights it
+// sees the programs of its own user alone.
+func opener(path string) int {
+	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return 0
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err != nil || target != path {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
+			return pid
+		}
+	}
+	return 0
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stated/stated/config"
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
 )
@@ -14,6 +15,13 @@ import (
 
 func addFileFlag(cmd *cobra.Command, p *program) {
 	cmd.Flags().Var(&settingFlag{p: p, key: "store.path", flag: "--db"}, "db", "the SQLite file (store.path)")
+}
+
+// maintenance gives the options of a command that can take long, and what ends the line of its progress.
+func (p *program) maintenance(c config.Config, what string, asJSON bool) (o store.Options, done func()) {
+	o = storeOptions(c)
+	o.Progress, done = p.startProgress(what, asJSON)
+	return o, done
 }
 
 func newCheckCommand(p *program) *cobra.Command {
@@ -25,6 +33,11 @@ func newCheckCommand(p *program) *cobra.Command {
 schema, the ids and the revision counter. With --deep it compares every row with its checksum, which the integrity
 check cannot do. Ids that cannot be used through stated are counted, but they are no damage.
 
+The integrity check is the full one: SQLite's quick_check would save a third of the time (5 instead of 8 s for a million
+agents of 1 KiB), but would not see an agent that a load cannot find. --deep adds a quarter (10 s).
+
+A damaged file: make a copy of it while nothing runs on it, then put a backup into its place with stated restore.
+
 ` + exitHelp,
 		Args: args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +45,9 @@ check cannot do. Ids that cannot be used through stated are counted, but they ar
 			if err != nil {
 				return err
 			}
-			report, err := store.Check(cmd.Context(), loaded.Store.Path, storeOptions(loaded.Config), deep)
+			o, done := p.maintenance(loaded.Config, "check", asJSON)
+			report, err := store.Check(cmd.Context(), loaded.Store.Path, o, deep)
+			done()
 			if err != nil {
 				return err
 			}
@@ -82,14 +97,21 @@ func newBackupCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup DEST",
 		Short: "Write a verified copy of one revision, also while a daemon runs",
-		Args:  args(1, 1, "the name of the copy"),
+		Long: `backup writes a copy of the file to DEST, also while a daemon and other programs write it. The copy is of one
+revision, has no log beside it, is checked as by check --deep, and is on disk when the command ends; until then it is
+called DEST.partial-…, which a killed backup leaves: remove it. The log of the file grows while the copy is made.
+
+` + exitHelp,
+		Args: args(1, 1, "the name of the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := p.config()
 			if err != nil {
 				return err
 			}
 			begun := time.Now()
-			revision, err := store.Backup(cmd.Context(), loaded.Store.Path, args[0], storeOptions(loaded.Config))
+			o, done := p.maintenance(loaded.Config, "backup", asJSON)
+			revision, err := store.Backup(cmd.Context(), loaded.Store.Path, args[0], o)
+			done()
 			if err != nil {
 				return err
 			}
@@ -97,6 +119,47 @@ func newBackupCommand(p *program) *cobra.Command {
 				return p.printJSON(map[string]any{"path": args[0], "revision": revision})
 			}
 			_, err = fmt.Fprintf(p.out, "%s holds revision %d, verified, %v\n", args[0], revision, time.Since(begun).Round(time.Millisecond))
+			return err
+		},
+	}
+	addFileFlag(cmd, p)
+	addJSONFlag(cmd, &asJSON)
+	return cmd
+}
+
+func newRestoreCommand(p *program) *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "restore SRC",
+		Short: "Put a backup in the place of the file, which nobody may have open",
+		Long: `restore puts a copy of SRC in the place of the file (--db): a backup, another file of stated, or one that stated has
+not seen yet. Stop the daemon and every other program that has the file open first: over a live file it is refused.
+
+The copy is checked as by check --deep before the old file is touched. It gets a new store id, and a revision counter
+2^32 ahead of the backup's and of the old file's, so that no revision is used twice. It keeps the mode and the owner of
+the old file. A crash at any moment leaves the old file or the new one, and perhaps FILE.restoring-…, which the next
+restore removes: repeat the command. The old file is gone afterwards, with its log: if it may still be of use, copy it,
+its -wal and its -journal before.
+
+` + exitHelp,
+		Args: args(1, 1, "the backup"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			loaded, err := p.config()
+			if err != nil {
+				return err
+			}
+			begun := time.Now()
+			o, done := p.maintenance(loaded.Config, "restore", asJSON)
+			restored, err := store.Restore(cmd.Context(), args[0], loaded.Store.Path, o)
+			done()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return p.printJSON(restored)
+			}
+			_, err = fmt.Fprintf(p.out, "%s holds the %d agents of %s, verified; store id %s, revision counter %d, %v\n",
+				restored.Path, restored.Agents, args[0], restored.StoreID, restored.Revision, time.Since(begun).Round(time.Millisecond))
 			return err
 		},
 	}

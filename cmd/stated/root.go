@@ -90,8 +90,8 @@ Many workers save and load at once; nothing that was acknowledged is lost.
 	root.SetVersionTemplate("stated {{.Version}}\n")
 	root.AddCommand(
 		newServeCommand(p), newSaveCommand(p), newLoadCommand(p), newDeleteCommand(p), newListCommand(p),
-		newCountCommand(p), newClearCommand(p), newCheckCommand(p), newBackupCommand(p), newConfigCommand(p),
-		newVersionCommand(p),
+		newCountCommand(p), newClearCommand(p), newCheckCommand(p), newBackupCommand(p), newRestoreCommand(p),
+		newConfigCommand(p), newVersionCommand(p),
 	)
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE

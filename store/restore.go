@@ -1,0 +1,328 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/stated/stated/protocol"
+)
+
+// Restored is what [Restore] has put into place.
+type Restored struct {
+	Path     string `json:"path"`
+	StoreID  string `json:"store_id"` // a new one: clients can tell that this is another history
+	Revision int64  `json:"revision"` // the counter
+	Agents   int64  `json:"agents"`   // rows in all
+}
+
+// revisionGap is how far the counter of a restored file is ahead of the backup's and of the old file's: of the revisions
+// that were given out after the backup, none is given out again.
+const revisionGap = 1 << 32
+
+// Restore puts a copy of src in the place of the file at path: src is a backup, another file of stated, or one of the
+// project that the table comes from. The copy gets a new store id, and a revision counter ahead of all that was given
+// out. It is verified, every row with its checksum, before anything else is touched. A crash at any moment leaves the
+// old file or the new one; then Restore can be repeated, which removes what the first one left.
+//
+// It returns UNAVAILABLE when a store or another program has the file at path open, INVALID when src or path cannot be
+// used or there is something that stated has never had, CORRUPT when src is damaged, and what the disk says otherwise.
+// With the first error the file at path is left as it was, but that its log may have been written into it.
+func Restore(ctx context.Context, src, path string, o Options) (_ *Restored, err error) {
+	r := &restoration{opts: o}
+	defer func() { err = errors.Join(err, r.end()) }()
+	for _, step := range r.steps(src, path) {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &r.result, nil
+}
+
+// restoration is a Restore in progress.
+type restoration struct {
+	opts     Options
+	src      *Store
+	old      *Store      // the file in whose place the copy goes; nothing of it is open but its ownership
+	was      os.FileInfo // the same; nil when there is none
+	temp     string      // the copy, in the same folder
+	counter  int64       // of the old file, as far as it can be read
+	damaged  bool        // the old file is: its log stays
+	excluded io.Closer   // keeps others out of the old file
+	result   Restored
+}
+
+const restoringSuffix = ".restoring-"
+
+// steps are what has to be done, in an order in which it may end after any of them.
+func (r *restoration) steps(src, path string) []func(context.Context) error {
+	return []func(context.Context) error{
+		func(ctx context.Context) error { return r.openBoth(ctx, src, path) },
+		r.claim,
+		r.copy,
+		r.emptyLog, // so that the old file is whole without it
+		r.renew,
+		r.excludeOthers,
+		// Before the rename: a log that lies beside a database is taken for its own.
+		r.remove("-journal"), r.remove("-wal"), r.remove("-shm"),
+		r.syncDir,
+		r.rename,
+		r.syncDir,
+	}
+}
+
+// openBoth looks at both files, and changes nothing.
+func (r *restoration) openBoth(ctx context.Context, src, path string) (err error) {
+	if r.old, err = newStore(path, r.opts); err != nil {
+		return err
+	}
+	if r.src, err = OpenReadOnly(ctx, src, r.opts); err != nil {
+		return err
+	}
+	if r.src.path == r.old.path {
+		return protocol.Errorf(protocol.CodeInvalid, "%s is the file itself: name a backup of it", src)
+	}
+	r.result.Path = r.old.path
+	r.was, err = os.Stat(r.old.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fileError(err)
+	}
+	return r.old.replaceable(ctx)
+}
+
+// replaceable refuses a file that is no database, or somebody else's, unless stated once had it: then it is damaged.
+func (s *Store) replaceable(ctx context.Context) error {
+	_, err := s.look(ctx)
+	if err == nil || isLocked(err) {
+		return nil
+	}
+	err = openError(s.path, err)
+	switch protocol.CodeOf(err) {
+	case protocol.CodeCorrupt:
+		return nil
+	case protocol.CodeInvalid:
+		if _, missing := os.Stat(ownerPath(s.path)); missing == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// claim keeps other stores out, makes sure that nobody else has the file open, and removes what a killed Restore left.
+func (r *restoration) claim(context.Context) (err error) {
+	if r.old.owner, err = own(r.old.path); err != nil {
+		return err
+	}
+	if r.was != nil {
+		free, err := exclude(r.old.path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(free.Close(), give(ownerPath(r.old.path), r.was)); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Dir(r.old.path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fileError(err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(r.old.path)+restoringSuffix) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fileError(err)
+			}
+		}
+	}
+	return nil
+}
+
+// copy makes and verifies the copy.
+func (r *restoration) copy(ctx context.Context) (err error) {
+	if r.temp, err = createTemp(r.old.path + restoringSuffix); err != nil {
+		return err
+	}
+	report, err := r.src.copyVerified(ctx, r.temp, r.opts)
+	if err == nil {
+		r.result.Agents = report.Agents
+	}
+	return err
+}
+
+// emptyLog brings what is in the old file's log into the old file, and reads its counter. A file that is too much
+// damaged for that is replaced as it is.
+func (r *restoration) emptyLog(ctx context.Context) error {
+	if r.was == nil {
+		return nil
+	}
+	s := r.old
+	err := s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "restore", func() error { return r.emptyLogOnce(ctx) })
+	err = translate(err)
+	if protocol.CodeOf(err) == protocol.CodeCorrupt {
+		s.log.Warn().Err(err).Msg("the file that is replaced is damaged: its log and its revision counter are lost")
+		r.damaged = true
+		return nil
+	}
+	return err
+}
+
+func (r *restoration) emptyLogOnce(ctx context.Context) (err error) {
+	c, err := r.durable().open(ctx, r.old.path, accessWrite)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	row, _, err := c.row(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if err != nil {
+		return err
+	}
+	if row[0] != int64(0) {
+		return inUse(r.old.path, lockHolder(r.was))
+	}
+	row, ok, err := c.row(ctx, "SELECT revision FROM stated_meta WHERE id = 1")
+	if isWrongSQL(err) {
+		return nil // it was not adopted
+	}
+	if err == nil && ok {
+		if n, _ := row[0].(int64); n <= maxForeignRevision {
+			r.counter = max(r.counter, n)
+		}
+	}
+	return err
+}
+
+// durable are the options with which the files are written here, whatever stated is run with later.
+func (r *restoration) durable() Options {
+	o := r.old.opts
+	o.Durability = DurabilityFull
+	return o
+}
+
+// renew makes the copy a file of its own history, with the mode and the owner of the old file, on disk.
+func (r *restoration) renew(ctx context.Context) (err error) {
+	c, err := r.durable().open(ctx, r.temp, accessWrite)
+	if err != nil {
+		return translate(err)
+	}
+	err = c.inTransaction(ctx, func() error { return r.newHistory(ctx, c) })
+	if err == nil {
+		_, _, err = c.row(ctx, "PRAGMA journal_mode=WAL") // nothing is in the log yet
+	}
+	if err := errors.Join(err, c.close()); err != nil {
+		return translate(err)
+	}
+	if r.was != nil {
+		if err := give(r.temp, r.was); err != nil {
+			return err
+		}
+		if err := os.Chmod(r.temp, r.was.Mode().Perm()); err != nil {
+			return fileError(err)
+		}
+	}
+	return syncFile(r.temp)
+}
+
+func (r *restoration) newHistory(ctx context.Context, c *conn) error {
+	if err := migrateWithin(ctx, c, r.src.path); err != nil {
+		return err
+	}
+	row, _, err := c.row(ctx, "SELECT revision FROM stated_meta WHERE id = 1")
+	if err != nil {
+		return err
+	}
+	counter, _ := row[0].(int64)
+	if counter > maxForeignRevision-revisionGap {
+		return protocol.Errorf(protocol.CodeCorrupt, "%s: the revision counter is damaged: it is %d", r.src.path, counter)
+	}
+	r.result.StoreID, r.result.Revision = rand.Text(), max(counter, r.counter)+revisionGap
+	return c.exec(ctx, "UPDATE stated_meta SET store_id = ?, revision = ? WHERE id = 1", r.result.StoreID, r.result.Revision)
+}
+
+// give gives a file the owner of another one.
+func give(path string, like os.FileInfo) error {
+	want, ok := like.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileError(err)
+	}
+	if is, ok := info.Sys().(*syscall.Stat_t); ok && is.Uid == want.Uid && is.Gid == want.Gid {
+		return nil
+	}
+	return fileError(os.Chown(path, int(want.Uid), int(want.Gid)))
+}
+
+// excludeOthers keeps everybody out of the old file until the end. Somebody who has changed it since its log was emptied
+// may have left a log again.
+func (r *restoration) excludeOthers(ctx context.Context) error {
+	for r.was != nil {
+		excluded, err := exclude(r.old.path)
+		if err != nil {
+			return err
+		}
+		if r.damaged || sizeOf(r.old.path+"-wal") == 0 {
+			r.excluded = excluded
+			return nil
+		}
+		if err := errors.Join(excluded.Close(), ctx.Err()); err != nil {
+			return translate(err)
+		}
+		if err := r.emptyLog(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restoration) remove(suffix string) func(context.Context) error {
+	return func(context.Context) error {
+		if err := os.Remove(r.old.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fileError(err)
+		}
+		return nil
+	}
+}
+
+func (r *restoration) syncDir(context.Context) error { return syncDir(filepath.Dir(r.old.path)) }
+
+func (r *restoration) rename(context.Context) error {
+	return fileError(os.Rename(r.temp, r.old.path))
+}
+
+// end removes what is left of the copy, and lets go of both files.
+func (r *restoration) end() error {
+	var errs []error
+	if r.temp != "" {
+		for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+			if err := os.Remove(r.temp + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, fileError(err))
+			}
+		}
+	}
+	return errors.Join(append(errs, r.release())...)
+}
+
+func (r *restoration) release() error {
+	var errs []error
+	if r.src != nil {
+		errs = append(errs, r.src.Close())
+	}
+	if r.excluded != nil {
+		errs = append(errs, r.excluded.Close())
+	}
+	if r.old != nil {
+		errs = append(errs, r.old.Close())
+	}
+	return errors.Join(errs...)
+}
