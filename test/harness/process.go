@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +20,8 @@ const Patience = time.Minute
 
 // Command is one run of a program.
 type Command struct {
-	Path  string // the executable; by default stated
+	Path  string   // the executable; by default stated
+	Under []string // a program, with its arguments, that runs this one; as strace -D does
 	Args  []string
 	Stdin io.Reader
 	Env   []string // on top of the test's own environment, out of which STATED_ is taken
@@ -49,7 +51,8 @@ func (c Command) prepare(tb testing.TB) *exec.Cmd {
 	if c.Dir == "" {
 		c.Dir = tb.TempDir()
 	}
-	cmd := exec.Command(c.Path, c.Args...)
+	words := slices.Concat(c.Under, []string{c.Path}, c.Args)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stdin, cmd.Dir, cmd.SysProcAttr = c.Stdin, c.Dir, childAttr()
 	if c.Nobody && os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
