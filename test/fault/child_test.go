@@ -94,10 +94,13 @@ func (p *program) close(ctx context.Context) error {
 			return err
 		}
 	}
+	say("close")
 	// A last checkpoint that fails is no failure of a change: the log stays.
 	if err := p.store.Close(); err != nil {
-		say("close " + err.Error())
+		say("closed " + err.Error())
+		return nil
 	}
+	say("closed")
 	return nil
 }
 
@@ -133,19 +136,21 @@ func (batchOf) Release()               {}
 
 // checkpoint is another program's: that it fails is its own business.
 func (p *program) checkpoint(ctx context.Context) error {
+	say("checkpoint")
 	db, err := sql.Open("sqlite", p.file)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
 	conn, err := db.Conn(ctx)
 	if err == nil {
 		_, err = conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 		err = errors.Join(err, conn.Close())
 	}
-	if err != nil {
-		say("checkpoint " + err.Error())
+	if err = errors.Join(err, db.Close()); err != nil {
+		say("checkpointed " + err.Error())
+		return nil
 	}
+	say("checkpointed")
 	return nil
 }
 

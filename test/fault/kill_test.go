@@ -93,7 +93,7 @@ func points(t *testing.T, from start) []point {
 	t.Helper()
 	db := filepath.Join(t.TempDir(), "agents.db")
 	from.prepare(t, db)
-	lines, trace := strace{args: []string{fast, "-e", "trace=" + broken}}.run(t, db)
+	lines, trace := strace{args: []string{fast, "-e", "trace=write," + broken}}.run(t, db)
 	b := newBelief(0, aloneScript(), from.holds)
 	hearAll(t, b, lines)
 	if err := look(guarded(t), db, b); err != nil {
@@ -102,9 +102,13 @@ func points(t *testing.T, from start) []point {
 	var list []point
 	counts := map[string]int{}
 	threads := map[string]map[int]bool{}
+	phase := opening
 	for _, c := range trace.Calls {
+		if c.Name == "write" && c.Number(0) == 1 {
+			phase = after(phase, c.Arg(1))
+		}
 		file, ok := fileOf(c, db)
-		if !ok {
+		if !ok || c.Name == "write" {
 			continue
 		}
 		key := fmt.Sprint(c.Thread, c.Name, file)
@@ -113,7 +117,7 @@ func points(t *testing.T, from start) []point {
 			threads[c.Name+file] = map[int]bool{}
 		}
 		threads[c.Name+file][c.Thread] = true
-		list = append(list, point{c.Name, file, counts[key]})
+		list = append(list, point{c.Name, file, phase, counts[key]})
 	}
 	for kind, on := range threads {
 		if len(on) > 1 {
@@ -121,6 +125,19 @@ func points(t *testing.T, from start) []point {
 		}
 	}
 	return list
+}
+
+// after gives what the program does after it has said a line.
+func after(now phase, line string) phase {
+	switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word {
+	case "open", "ack", "checkpointed":
+		return changing
+	case "closed":
+		return opening
+	case "close", "checkpoint":
+		return tidying
+	}
+	return now
 }
 
 // fileOf gives the file of a call as a point names it.
@@ -145,7 +162,8 @@ func choose(points []point, n int) []point {
 	}
 	kinds := map[string][]point{}
 	for _, p := range points {
-		kinds[p.call+p.file] = append(kinds[p.call+p.file], p)
+		kind := string(p.phase) + p.call + p.file
+		kinds[kind] = append(kinds[kind], p)
 	}
 	order := slices.Sorted(maps.Keys(kinds))
 	slices.SortStableFunc(order, func(a, b string) int { return len(kinds[a]) - len(kinds[b]) })

@@ -96,10 +96,20 @@ func hearAll(tb testing.TB, b *belief, lines []string) {
 // point is a call to break: the nth of its kind on one file, on any one thread.
 type point struct {
 	call, file string // the file by what its name adds to the database's; "/" is the folder
+	phase      phase
 	n          int
 }
 
-func (p point) String() string { return fmt.Sprintf("%s %s %d", p.call, p.file, p.n) }
+// phase is what a program does at a point.
+type phase string
+
+const (
+	opening  phase = "opening"
+	changing phase = "changing"
+	tidying  phase = "tidying" // another program's checkpoint, or closing
+)
+
+func (p point) String() string { return fmt.Sprintf("%s %s %d (%s)", p.call, p.file, p.n, p.phase) }
 
 // broken are the calls that change files, and make changes durable.
 const broken = "pwrite64,fdatasync,fsync,ftruncate,unlink,unlinkat"

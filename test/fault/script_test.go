@@ -33,8 +33,7 @@ type condition int
 
 const (
 	always    condition = iota
-	ifAbsent            // it must not be there
-	ifCurrent           // it must have the revision that the client knows
+	ifCurrent           // it must be as the client knows it: of this revision, or not there
 )
 
 // changes reports whether the step is acknowledged, not one between changes.
@@ -43,11 +42,10 @@ func (s step) changes() bool { return s.kind != checkpoint && s.kind != reopen }
 // op makes the operation. known has the revisions that the client has seen.
 func (s step) op(known map[string]int64) (protocol.Op, error) {
 	cond := protocol.Condition{}
-	switch s.cond {
-	case ifAbsent:
+	if revision := known[s.id]; s.cond == ifCurrent && revision > 0 {
+		cond = protocol.IfRevision(revision)
+	} else if s.cond == ifCurrent && s.kind == put {
 		cond = protocol.IfAbsent()
-	case ifCurrent:
-		cond = protocol.IfRevision(max(known[s.id], 1))
 	}
 	switch s.kind {
 	case put:
@@ -141,17 +139,17 @@ func (s *script) add(steps ...step) { s.steps = append(s.steps, steps...) }
 func aloneScript() []step {
 	s := &script{}
 	s.add(
-		s.put("a", 10, always), s.put("b", 6000, always), s.put("c", 10, ifAbsent), s.put("a", 10, ifCurrent),
-		step{kind: txn, parts: []step{s.put("a", 10, always), s.drop("b", always), s.put("d", 5000, ifAbsent), s.put("c", 10, ifCurrent)}},
+		s.put("a", 10, always), s.put("b", 6000, always), s.put("c", 10, ifCurrent), s.put("a", 10, ifCurrent),
+		step{kind: txn, parts: []step{s.put("a", 10, always), s.drop("b", always), s.put("d", 5000, ifCurrent), s.put("c", 10, ifCurrent)}},
 		step{kind: checkpoint},
 		s.put("e", 9000, always), s.drop("c", always), s.put("a", 20, ifCurrent), s.drop("d", ifCurrent),
 		step{kind: clearAll},
 		s.put("f", 10, always),
 		step{kind: reopen},
-		step{kind: txn, parts: []step{s.put("g", 10, always), s.put("a", 10, ifAbsent), s.put("f", 4000, ifCurrent)}},
+		step{kind: txn, parts: []step{s.put("g", 10, always), s.put("a", 10, ifCurrent), s.put("f", 4000, ifCurrent)}},
 		s.put("f", 10, ifCurrent),
 		step{kind: checkpoint},
-		s.put("b", 10, ifAbsent), s.drop("a", always),
+		s.put("b", 10, ifCurrent), s.drop("a", always),
 	)
 	return s.steps
 }
