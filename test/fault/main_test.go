@@ -44,7 +44,7 @@ type strace struct {
 
 // under gives the command line in front of a program, which writes its trace to out.
 func under(out string, args ...string) []string {
-	return append([]string{"strace", "-D", "-f", "-y", "-xx", "-s", "100000000", "-o", out}, args...)
+	return append([]string{"strace", "-D", "-f", "-yy", "-xx", "-s", "100000000", "-o", out}, args...)
 }
 
 // fast has strace stop the program at the calls that it is to look at alone. Signals cannot be injected then.

@@ -156,7 +156,7 @@ func aloneScript() []step {
 
 // sharedScript is that of one of many workers, each of whom has some agents.
 func sharedScript(worker int) []step {
-	const rounds = 12
+	const rounds = 16
 	s := &script{worker: worker}
 	for round := range rounds {
 		s.add(

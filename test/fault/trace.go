@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Call is one system call as strace -f -y -xx has written it down. Start and End are the numbers of the lines in
+// Call is one system call as strace -f -yy -xx has written it down. Start and End are the numbers of the lines in
 // which it began and returned: what ended before another thing started came before it.
 type Call struct {
 	Thread     int
@@ -48,7 +48,7 @@ type Trace struct {
 	Lines  int
 }
 
-// ParseTrace reads the output of strace -f -y -xx -o.
+// ParseTrace reads the output of strace -f -yy -xx -o.
 func ParseTrace(r io.Reader) (*Trace, error) {
 	t := &Trace{}
 	open := map[int]*unfinished{} // by thread

@@ -1,0 +1,136 @@
+//go:build system
+
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const recordedWorkers = 16
+
+// recording is a run with everything that it wrote.
+type recording struct {
+	db     string
+	trace  *Trace
+	begins map[int][]*Call // by line
+	ends   map[int][]*Call
+}
+
+// record runs many workers through the actor.
+func record(t *testing.T, durability string) *recording {
+	t.Helper()
+	r := &recording{db: filepath.Join(t.TempDir(), "agents.db"), begins: map[int][]*Call{}, ends: map[int][]*Call{}}
+	lines, trace := strace{
+		env:  []string{fmt.Sprintf("%s=%d", childWorkers, recordedWorkers), childDurability + "=" + durability},
+		args: []string{fast, "-e", "trace=open,openat,write,rename,renameat,renameat2," + broken},
+	}.run(t, r.db)
+	r.trace = trace
+	said, kinds := 0, map[string]int{}
+	for _, c := range trace.Calls {
+		r.begins[c.Start] = append(r.begins[c.Start], c)
+		if c.Returned {
+			r.ends[c.End] = append(r.ends[c.End], c)
+		}
+		if isSaying(c) {
+			said++
+		}
+		if file, ok := fileOf(c, r.db); ok {
+			kinds[strings.TrimSpace(c.Name+" "+file)]++
+		}
+		if strings.HasPrefix(c.Name, "rename") {
+			t.Errorf("line %d: the disk does not know %s", c.Start, c.Name)
+		}
+	}
+	if said != len(lines) {
+		t.Fatalf("%d lines were printed, %d are in the trace", len(lines), said)
+	}
+	t.Logf("recorded at durability %s: %d lines printed, %v", durability, said, kinds)
+	return r
+}
+
+func isSaying(c *Call) bool { return c.Name == "write" && c.Number(0) == 1 }
+
+// cuts chooses moments: half of them while the database itself had writes that were not synced, in a checkpoint.
+func (r *recording) cuts(random *rand.Rand, n int) map[int]bool {
+	var inCheckpoint []int
+	for _, c := range r.trace.Calls {
+		if c.Path == r.db && c.Name == "pwrite64" {
+			inCheckpoint = append(inCheckpoint, c.End+1)
+		}
+	}
+	cuts := map[int]bool{r.trace.Lines + 1: true}
+	for range n / 2 {
+		cuts[1+random.IntN(r.trace.Lines)] = true
+		cuts[inCheckpoint[random.IntN(len(inCheckpoint))]] = true
+	}
+	return cuts
+}
+
+// replay lets the power fail before each of the lines, and looks what is left with each kind of luck. It gives the number
+// of images and what was wrong with them.
+func (r *recording) replay(t *testing.T, cuts map[int]bool, random *rand.Rand, lies func(*Call) bool, lucks ...Luck) (images int, wrong []error) {
+	t.Helper()
+	disk := NewDisk(filepath.Dir(r.db), lies)
+	var heard []string
+	for line := 1; line <= r.trace.Lines+1; line++ {
+		if cuts[line] {
+			for _, luck := range lucks {
+				images++
+				if err := afterCut(t, disk.Image(random, luck), heard); err != nil {
+					wrong = append(wrong, fmt.Errorf("power cut before line %d of %d, luck %d: %w", line, r.trace.Lines, luck, err))
+				}
+			}
+		}
+		for _, c := range r.ends[line] {
+			if c.Start != line { // else it has not begun yet
+				disk.End(c)
+			}
+		}
+		for _, c := range r.begins[line] {
+			disk.Begin(c)
+			if isSaying(c) {
+				heard = append(heard, strings.TrimSpace(c.Arg(1)))
+			}
+			if c.Returned && c.End == line {
+				disk.End(c)
+			}
+		}
+	}
+	return images, wrong
+}
+
+// afterCut looks at an image as the next start of a program does.
+func afterCut(t *testing.T, image map[string][]byte, heard []string) error {
+	t.Helper()
+	dir, err := os.MkdirTemp(t.TempDir(), "cut")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // the test's folder goes anyway
+	for name, content := range image {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var beliefs []*belief
+	for i := range recordedWorkers {
+		b := newBelief(i, sharedScript(i), nil)
+		for _, line := range heard {
+			if err := b.hear(line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for code := range b.codes {
+			return errors.New("a change was refused: " + string(code))
+		}
+		b.crashed()
+		beliefs = append(beliefs, b)
+	}
+	return look(guarded(t), filepath.Join(dir, "agents.db"), beliefs...)
+}
