@@ -65,6 +65,11 @@ func TestDisk(t *testing.T) {
 			}
 		})
 	}
+	d := NewDisk("/d", nil)
+	d.Put("a", []byte("old"))
+	if got := d.Image(nil, Nothing)["a"]; string(got) != "old" {
+		t.Errorf("what was there before is %q", got)
+	}
 	lying := replay(t, func(c *Call) bool { return c.Path == "/d/a" }, create, syncNames, writeX, syncA)
 	if got := lying.Image(nil, Nothing)["a"]; len(got) != 0 {
 		t.Errorf("a disk that lies has kept %q", got)

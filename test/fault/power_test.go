@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -13,14 +14,36 @@ import (
 // synced, every acknowledged change is there, transactions are whole, and no revision is used again.
 func TestPower(t *testing.T) {
 	random := harness.Random(t)
-	r := record(t, "full")
-	cuts := 80
+	r := recordShared(t, "full")
+	cuts := 60
 	if harness.Long() {
 		cuts = 2000
 	}
-	chosen := r.cuts(random, cuts)
-	images, wrong := r.replay(t, chosen, random, nil, Nothing, All, Random, Random)
-	t.Logf("%d moments, %d images, %d wrong", len(chosen), images, len(wrong))
+	r.mustSurvive(t, r.cuts(random, cuts), random, Nothing, Random, Random)
+}
+
+// TestPower_Start is TestPower for one worker: the creation of a file, the adoption of one, checkpoints and closing, with
+// cuts all over the trace, or before each of its lines when long.
+func TestPower_Start(t *testing.T) {
+	for name, from := range starts() {
+		t.Run(name, func(t *testing.T) {
+			random := harness.Random(t)
+			r := recordAlone(t, from)
+			cuts := map[int]bool{}
+			for line := range r.trace.Lines + 1 {
+				if harness.Long() || random.IntN(r.trace.Lines) < 150 {
+					cuts[line+1] = true
+				}
+			}
+			r.mustSurvive(t, cuts, random, Nothing, Random)
+		})
+	}
+}
+
+func (r *recording) mustSurvive(t *testing.T, cuts map[int]bool, random *rand.Rand, lucks ...Luck) {
+	t.Helper()
+	images, wrong := r.replay(t, cuts, random, nil, lucks...)
+	t.Logf("%d moments, %d images, %d wrong", len(cuts), images, len(wrong))
 	for _, err := range wrong {
 		t.Error(err)
 	}
@@ -30,7 +53,7 @@ func TestPower(t *testing.T) {
 // acknowledged, and so does a run that does not sync before it answers.
 func TestPower_Checker(t *testing.T) {
 	random := harness.Random(t)
-	full := record(t, "full")
+	full := recordShared(t, "full")
 	for name, lies := range map[string]func(*Call) bool{
 		"of the log":      func(c *Call) bool { return c.Path == full.db+"-wal" },
 		"of the database": func(c *Call) bool { return c.Path == full.db },
@@ -42,7 +65,7 @@ func TestPower_Checker(t *testing.T) {
 			t.Errorf("nobody misses the fsyncs %s", name)
 		}
 	}
-	normal := record(t, "normal")
+	normal := recordShared(t, "normal")
 	images, wrong := normal.replay(t, normal.cuts(random, 10), random, nil, Nothing)
 	t.Logf("durability normal: %d images, %d wrong", images, len(wrong))
 	if len(wrong) == 0 {

@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,19 +17,47 @@ const recordedWorkers = 16
 
 // recording is a run with everything that it wrote.
 type recording struct {
-	db     string
-	trace  *Trace
-	begins map[int][]*Call // by line
-	ends   map[int][]*Call
+	db      string
+	was     []byte // the database before the run; nil is none
+	beliefs func() []*belief
+	trace   *Trace
+	begins  map[int][]*Call // by line
+	ends    map[int][]*Call
 }
 
-// record runs many workers through the actor.
-func record(t *testing.T, durability string) *recording {
+// recordShared runs many workers through the actor.
+func recordShared(t *testing.T, durability string) *recording {
 	t.Helper()
-	r := &recording{db: filepath.Join(t.TempDir(), "agents.db"), begins: map[int][]*Call{}, ends: map[int][]*Call{}}
+	r := &recording{db: filepath.Join(t.TempDir(), "agents.db")}
+	r.beliefs = func() (list []*belief) {
+		for i := range recordedWorkers {
+			list = append(list, newBelief(i, sharedScript(i), nil))
+		}
+		return list
+	}
+	r.record(t, fmt.Sprintf("%s=%d", childWorkers, recordedWorkers), childDurability+"="+durability)
+	return r
+}
+
+// recordAlone runs one worker.
+func recordAlone(t *testing.T, from start) *recording {
+	t.Helper()
+	r := &recording{db: filepath.Join(t.TempDir(), "agents.db")}
+	from.prepare(t, r.db)
+	var err error
+	if r.was, err = os.ReadFile(r.db); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	r.beliefs = func() []*belief { return []*belief{newBelief(0, aloneScript(), from.holds)} }
+	r.record(t)
+	return r
+}
+
+func (r *recording) record(t *testing.T, env ...string) {
+	t.Helper()
+	r.begins, r.ends = map[int][]*Call{}, map[int][]*Call{}
 	lines, trace := strace{
-		env:  []string{fmt.Sprintf("%s=%d", childWorkers, recordedWorkers), childDurability + "=" + durability},
-		args: []string{fast, "-e", "trace=open,openat,write,rename,renameat,renameat2," + broken},
+		env: env, args: []string{fast, "-e", "trace=open,openat,write,rename,renameat,renameat2," + broken},
 	}.run(t, r.db)
 	r.trace = trace
 	said, kinds := 0, map[string]int{}
@@ -50,8 +79,7 @@ func record(t *testing.T, durability string) *recording {
 	if said != len(lines) {
 		t.Fatalf("%d lines were printed, %d are in the trace", len(lines), said)
 	}
-	t.Logf("recorded at durability %s: %d lines printed, %v", durability, said, kinds)
-	return r
+	t.Logf("recorded: %d lines printed, %v", said, kinds)
 }
 
 func isSaying(c *Call) bool { return c.Name == "write" && c.Number(0) == 1 }
@@ -77,12 +105,15 @@ func (r *recording) cuts(random *rand.Rand, n int) map[int]bool {
 func (r *recording) replay(t *testing.T, cuts map[int]bool, random *rand.Rand, lies func(*Call) bool, lucks ...Luck) (images int, wrong []error) {
 	t.Helper()
 	disk := NewDisk(filepath.Dir(r.db), lies)
+	if r.was != nil {
+		disk.Put(filepath.Base(r.db), r.was)
+	}
 	var heard []string
 	for line := 1; line <= r.trace.Lines+1; line++ {
 		if cuts[line] {
 			for _, luck := range lucks {
 				images++
-				if err := afterCut(t, disk.Image(random, luck), heard); err != nil {
+				if err := r.afterCut(t, disk.Image(random, luck), heard); err != nil {
 					wrong = append(wrong, fmt.Errorf("power cut before line %d of %d, luck %d: %w", line, r.trace.Lines, luck, err))
 				}
 			}
@@ -106,7 +137,7 @@ func (r *recording) replay(t *testing.T, cuts map[int]bool, random *rand.Rand, l
 }
 
 // afterCut looks at an image as the next start of a program does.
-func afterCut(t *testing.T, image map[string][]byte, heard []string) error {
+func (r *recording) afterCut(t *testing.T, image map[string][]byte, heard []string) error {
 	t.Helper()
 	dir, err := os.MkdirTemp(t.TempDir(), "cut")
 	if err != nil {
@@ -118,9 +149,8 @@ func afterCut(t *testing.T, image map[string][]byte, heard []string) error {
 			t.Fatal(err)
 		}
 	}
-	var beliefs []*belief
-	for i := range recordedWorkers {
-		b := newBelief(i, sharedScript(i), nil)
+	beliefs := r.beliefs()
+	for _, b := range beliefs {
 		for _, line := range heard {
 			if err := b.hear(line); err != nil {
 				t.Fatal(err)
@@ -130,7 +160,6 @@ func afterCut(t *testing.T, image map[string][]byte, heard []string) error {
 			return errors.New("a change was refused: " + string(code))
 		}
 		b.crashed()
-		beliefs = append(beliefs, b)
 	}
 	return look(guarded(t), filepath.Join(dir, "agents.db"), beliefs...)
 }
