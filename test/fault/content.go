@@ -41,69 +41,77 @@ func (f *file) write(at int64, data []byte) {
 func (f *file) sync(set map[*change]bool) {
 	var left []*change
 	for _, c := range f.since {
-		if set[c] {
-			f.durable = c.apply(f.durable, nil)
-		} else {
+		switch {
+		case !set[c]:
 			left = append(left, c)
+		case c.truncate:
+			f.durable = resize(f.durable, c.at)
+		default:
+			f.durable = c.write(f.durable, func(int64) bool { return true })
 		}
 	}
 	f.since = left
 }
 
-// image gives the content as a power cut could leave it: each page of the cache was written back at a moment of its own,
-// and so was the size.
+// image gives the content as a power cut could leave it: each page of the cache was written back at a moment of its own.
+// What file systems keep in a journal is in order: a size, and what was written into a file that had been cut before. A
+// file whose cut is half done is not made here: SQLite, which empties its log so, relies on that too.
 func (f *file) image(r *rand.Rand, luck Luck) []byte {
 	n := len(f.since)
-	moments := map[int64]int{} // by sector
-	torn := map[int64]bool{}   // by page
-	moment := func(sector int64) int {
-		page := sector * sectorBytes / cacheBytes
-		key := sector
-		if luck == Random {
-			if _, ok := torn[page]; !ok {
-				torn[page] = r.IntN(4) == 0
-			}
-			if !torn[page] {
-				key = page * (cacheBytes / sectorBytes)
-			}
-		}
-		if _, ok := moments[key]; !ok {
-			moments[key] = luck.moment(r, n)
-		}
-		return moments[key]
-	}
-	content := append([]byte(nil), f.durable...)
-	for i, c := range f.since {
-		content = c.apply(content, func(sector int64) bool { return i < moment(sector) })
-	}
+	journal := luck.moment(r, n)
+	written := n // what comes later has no place on the disk yet
 	size := int64(len(f.durable))
-	for _, c := range f.since[:luck.moment(r, n)] {
-		size = c.sizeAfter(size)
+	for i, c := range f.since {
+		if i < journal {
+			size = c.sizeAfter(size)
+		} else if c.truncate {
+			written = i
+			break
+		}
+	}
+	moment := moments(r, luck, written)
+	content := append([]byte(nil), f.durable...)
+	for i, c := range f.since[:written] {
+		if c.truncate {
+			content = resize(content, c.at)
+			continue
+		}
+		content = c.write(content, func(sector int64) bool { return i < moment(sector) })
 	}
 	return resize(content, size)
 }
 
-// apply does the change to the sectors for which on holds; nil is all of them. A truncation clears what it cuts off, so
-// that the size can be chosen apart.
-func (c *change) apply(content []byte, on func(sector int64) bool) []byte {
-	if c.truncate && on == nil {
-		return resize(content, c.at)
+// moments chooses for each page how many of n changes were done when it was written back; for some pages it chooses for
+// each sector, as when the power fails just then.
+func moments(r *rand.Rand, luck Luck, n int) func(sector int64) int {
+	const sectors = cacheBytes / sectorBytes
+	chosen := map[int64]int{} // by sector
+	torn := map[int64]bool{}  // by page
+	return func(sector int64) int {
+		page := sector / sectors
+		if _, ok := torn[page]; !ok {
+			torn[page] = luck == Random && r.IntN(4) == 0
+		}
+		if !torn[page] {
+			sector = page * sectors
+		}
+		if _, ok := chosen[sector]; !ok {
+			chosen[sector] = luck.moment(r, n)
+		}
+		return chosen[sector]
 	}
+}
+
+// write does the change to the sectors for which on holds.
+func (c *change) write(content []byte, on func(sector int64) bool) []byte {
 	end := c.at + int64(len(c.data))
-	if c.truncate {
-		end = int64(len(content))
-	}
 	if int64(len(content)) < end {
 		content = resize(content, end)
 	}
 	for at := c.at; at < end; {
 		sector := at / sectorBytes
 		next := min(end, (sector+1)*sectorBytes)
-		switch {
-		case on != nil && !on(sector):
-		case c.truncate:
-			clear(content[at:next])
-		default:
+		if on(sector) {
 			copy(content[at:next], c.data[at-c.at:])
 		}
 		at = next
