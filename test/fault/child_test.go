@@ -37,7 +37,7 @@ func child(file string) int {
 	workers := 0
 	_, _ = fmt.Sscan(os.Getenv(childWorkers), &workers) // not set is 0
 	c := &program{file: file, options: store.Options{
-		Durability: store.Durability(os.Getenv(childDurability)), Readers: 2,
+		Durability: store.Durability(os.Getenv(childDurability)), Readers: 2, WALBytes: 1 << 20,
 	}}
 	run := c.alone
 	if workers == 0 {
