@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/stated/stated/protocol"
 )
@@ -99,24 +98,6 @@ func (r *restoration) openBoth(ctx context.Context, src, path string) (err error
 	return r.old.replaceable(ctx)
 }
 
-// replaceable refuses a file that is no database, or somebody else's, unless stated once had it: then it is damaged.
-func (s *Store) replaceable(ctx context.Context) error {
-	_, err := s.look(ctx)
-	if err == nil || isLocked(err) {
-		return nil
-	}
-	err = openError(s.path, err)
-	switch protocol.CodeOf(err) {
-	case protocol.CodeCorrupt:
-		return nil
-	case protocol.CodeInvalid:
-		if _, missing := os.Stat(ownerPath(s.path)); missing == nil {
-			return nil
-		}
-	}
-	return err
-}
-
 // claim keeps other stores out, makes sure that nobody else has the file open, and removes what a killed Restore left.
 func (r *restoration) claim(context.Context) (err error) {
 	if r.old.owner, err = own(r.old.path); err != nil {
@@ -146,56 +127,19 @@ func (r *restoration) claim(context.Context) (err error) {
 	return nil
 }
 
-// copy makes and verifies the copy.
+// copy makes and verifies the copy, with the owner of the old file.
 func (r *restoration) copy(ctx context.Context) (err error) {
 	if r.temp, err = createTemp(r.old.path + restoringSuffix); err != nil {
 		return err
 	}
+	if r.was != nil {
+		if err := give(r.temp, r.was); err != nil {
+			return err
+		}
+	}
 	report, err := r.src.copyVerified(ctx, r.temp, r.opts)
 	if err == nil {
 		r.result.Agents = report.Agents
-	}
-	return err
-}
-
-// emptyLog brings what is in the old file's log into the old file, and reads its counter. A file that is too much
-// damaged for that is replaced as it is.
-func (r *restoration) emptyLog(ctx context.Context) error {
-	if r.was == nil {
-		return nil
-	}
-	s := r.old
-	err := s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "restore", func() error { return r.emptyLogOnce(ctx) })
-	err = translate(err)
-	if protocol.CodeOf(err) == protocol.CodeCorrupt {
-		s.log.Warn().Err(err).Msg("the file that is replaced is damaged: its log and its revision counter are lost")
-		r.damaged = true
-		return nil
-	}
-	return err
-}
-
-func (r *restoration) emptyLogOnce(ctx context.Context) (err error) {
-	c, err := r.durable().open(ctx, r.old.path, accessWrite)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	row, _, err := c.row(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	if err != nil {
-		return err
-	}
-	if row[0] != int64(0) {
-		return inUse(r.old.path, lockHolder(r.was))
-	}
-	row, ok, err := c.row(ctx, "SELECT revision FROM stated_meta WHERE id = 1")
-	if isWrongSQL(err) {
-		return nil // it was not adopted
-	}
-	if err == nil && ok {
-		if n, _ := row[0].(int64); n <= maxForeignRevision {
-			r.counter = max(r.counter, n)
-		}
 	}
 	return err
 }
@@ -207,7 +151,7 @@ func (r *restoration) durable() Options {
 	return o
 }
 
-// renew makes the copy a file of its own history, with the mode and the owner of the old file, on disk.
+// renew makes the copy a file of its own history, with the mode of the old file, on disk.
 func (r *restoration) renew(ctx context.Context) (err error) {
 	c, err := r.durable().open(ctx, r.temp, accessWrite)
 	if err != nil {
@@ -221,9 +165,6 @@ func (r *restoration) renew(ctx context.Context) (err error) {
 		return translate(err)
 	}
 	if r.was != nil {
-		if err := give(r.temp, r.was); err != nil {
-			return err
-		}
 		if err := os.Chmod(r.temp, r.was.Mode().Perm()); err != nil {
 			return fileError(err)
 		}
@@ -245,44 +186,6 @@ func (r *restoration) newHistory(ctx context.Context, c *conn) error {
 	}
 	r.result.StoreID, r.result.Revision = rand.Text(), max(counter, r.counter)+revisionGap
 	return c.exec(ctx, "UPDATE stated_meta SET store_id = ?, revision = ? WHERE id = 1", r.result.StoreID, r.result.Revision)
-}
-
-// give gives a file the owner of another one.
-func give(path string, like os.FileInfo) error {
-	want, ok := like.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileError(err)
-	}
-	if is, ok := info.Sys().(*syscall.Stat_t); ok && is.Uid == want.Uid && is.Gid == want.Gid {
-		return nil
-	}
-	return fileError(os.Chown(path, int(want.Uid), int(want.Gid)))
-}
-
-// excludeOthers keeps everybody out of the old file until the end. Somebody who has changed it since its log was emptied
-// may have left a log again.
-func (r *restoration) excludeOthers(ctx context.Context) error {
-	for r.was != nil {
-		excluded, err := exclude(r.old.path)
-		if err != nil {
-			return err
-		}
-		if r.damaged || sizeOf(r.old.path+"-wal") == 0 {
-			r.excluded = excluded
-			return nil
-		}
-		if err := errors.Join(excluded.Close(), ctx.Err()); err != nil {
-			return translate(err)
-		}
-		if err := r.emptyLog(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (r *restoration) remove(suffix string) func(context.Context) error {

@@ -269,6 +269,13 @@ func TestRestore_Killed(t *testing.T) {
 		"over a crashed file": func(t *testing.T) (string, string) { return crashed(t, "x", "y", "z"), "x y z" },
 		"over a python file":  func(t *testing.T) (string, string) { return pythonFile(t), "alice bob zoë ☕" },
 		"over nothing":        func(t *testing.T) (string, string) { return tempDB(t), "" },
+		"over a log alone": func(t *testing.T) (string, string) {
+			path := crashed(t, "x", "y", "z")
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			return path, ""
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			was := map[string]int{}

@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stated/stated/protocol/resp"
@@ -94,5 +96,59 @@ func copyFile(t *testing.T, from, to string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestProgress_OnATerminal: there, and there alone, commands that can take long tell how far they are.
+func TestProgress_OnATerminal(t *testing.T) {
+	const script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"
+	python, stated := tool(t, "python3"), harness.Build(t, harness.Stated)
+	db := harness.File(t)
+	mustMakeAgents(t, db, "agent", 3000)
+	dest := filepath.Join(t.TempDir(), "backup.db")
+	for _, c := range []struct{ args, shown, first string }{
+		{"check --deep", "\rcheck  rows", "file "},
+		{"backup " + dest, "\rbackup  copy   0%", dest + " holds revision 3000"},
+		{"restore " + dest, "\rrestore  copy   0%", db + " holds the 3000 agents"},
+		{"check --deep --json", "", `{"path":`},
+	} {
+		args := append([]string{"-c", script, stated}, strings.Fields(c.args)...)
+		r := harness.Run(t, harness.Command{Path: python, Args: append(args, "--db", db)})
+		shown := strings.Contains(r.Stdout, "%")
+		if r.Code != 0 || !strings.Contains(r.Stdout, c.shown) || shown != (c.shown != "") {
+			t.Errorf("%s: %+v", c.args, r)
+		}
+		// The line of progress is written over with spaces, so that what comes then begins on an empty one.
+		before, _, ok := strings.Cut(r.Stdout, c.first)
+		if !ok || shown && !strings.HasSuffix(before, " \r") {
+			t.Errorf("%s prints %q", c.args, r.Stdout)
+		}
+	}
+}
+
+// TestRestore_KeepsTheOwner: a file that root restores for another user is still that user's. It needs root's rights.
+func TestRestore_KeepsTheOwner(t *testing.T) {
+	db, src := harness.File(t), filepath.Join(t.TempDir(), "src.db")
+	mustMakeAgents(t, src, "new", 3)
+	mustMakeAgents(t, db, "old", 2)
+	if err := errors.Join(os.Remove(db+".owner"), os.Chmod(db, 0o640), os.Chown(db, 65534, 65533)); err != nil {
+		t.Fatal(err)
+	}
+	if r := harness.CLI(t, "restore", src, "--db", db); r.Code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for name, mode := range map[string]os.FileMode{db: 0o640, db + ".owner": 0o600} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is := info.Sys().(*syscall.Stat_t); is.Uid != 65534 || is.Gid != 65533 || info.Mode().Perm() != mode {
+			t.Errorf("%s: user %d, group %d, mode %v", name, is.Uid, is.Gid, info.Mode())
+		}
+	}
+	harness.Open(t, filepath.Dir(db))
+	r := harness.Run(t, harness.Command{Args: []string{"save", "later", "--db", db}, Stdin: strings.NewReader("1"), Nobody: true})
+	if r.Code != 0 {
+		t.Errorf("the other user: %+v", r)
 	}
 }

@@ -43,6 +43,15 @@ func (c *changes) note(t *testing.T, revision int64, ch change) {
 	}
 }
 
+func (c *changes) highest() (revision int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := range c.byRev {
+		revision = max(revision, n)
+	}
+	return revision
+}
+
 // at gives what every agent holds at a revision, which no transaction may lie across.
 func (c *changes) at(t *testing.T, revision int64) map[string]record {
 	t.Helper()
@@ -190,7 +199,11 @@ func TestRestore(t *testing.T) {
 	for n := range 3 {
 		c.await(ctx, t, 200)
 		b := backup{path: filepath.Join(t.TempDir(), fmt.Sprintf("backup-%d.db", n))}
+		least := c.highest()
 		b.revision = int64(one(t, on.objects("", "backup", b.path))["revision"].(float64))
+		if b.revision < least {
+			t.Errorf("the backup is of revision %d, and %d was acknowledged before it began", b.revision, least)
+		}
 		backups = append(backups, b)
 		wantFailure(t, on.run("", "restore", b.path), 5, db, fmt.Sprintf("process %d", d.Pid()))
 	}
