@@ -52,7 +52,7 @@ func killDaemonAt(t *testing.T, p point) bool {
 	d := harness.Start(t, db)
 	tracer := harness.Spawn(t, harness.Command{
 		Path: "strace",
-		Args: append(under(out, p.inject(db, "signal=SIGKILL")...)[2:], "-p", fmt.Sprint(d.Pid())),
+		Args: append(under(out, p.inject(db, "signal=SIGKILL", 1)...)[2:], "-p", fmt.Sprint(d.Pid())),
 	})
 	attached(t, tracer)
 	b := newBelief(0, changesOf(aloneScript()), nil)

@@ -42,25 +42,31 @@ func promised(p point, errno string) verdict {
 	}
 }
 
+// lasting gives the policy for a disk that fails several times: when the first failure is over, others come, also while
+// the store probes.
+func lasting(p point, errno string) verdict {
+	v := promised(p, errno)
+	v.may = append(v.may, protocol.CodeUnknown, protocol.CodeIO)
+	if errno == "ENOSPC" {
+		v.may = append(v.may, protocol.CodeFull)
+	}
+	return v
+}
+
 // TestErrno has single calls fail. The caller has to be told what is true, nobody may hang, the program has to go on by
 // itself, and the next program that opens the file has to find what was acknowledged, and nothing that was refused.
 func TestErrno(t *testing.T) {
 	for name, from := range starts() {
-		var inChanges, others []point
-		for _, p := range points(t, from) {
-			switch {
-			case p.phase != changing:
-				others = append(others, p)
-			case from.holds == nil: // with an adopted file they are the same
-				inChanges = append(inChanges, p)
-			}
+		inChanges, others := split(points(t, from))
+		if from.holds != nil { // with an adopted file they are the same
+			inChanges = nil
 		}
 		for _, errno := range []string{"EIO", "ENOSPC", "EINTR", "EDQUOT", "ENOMEM"} {
 			t.Run(name+"/"+errno, func(t *testing.T) {
 				total := map[string]int{}
 				chosen := append(choose(inChanges, 16), choose(others, 14)...)
 				for _, p := range chosen {
-					failAt(t, from, p, errno, total)
+					failAt(t, from, p, errno, 1, promised(p, errno), total)
 				}
 				t.Logf("%d calls failed; outcomes: %v", len(chosen), total)
 			})
@@ -68,25 +74,57 @@ func TestErrno(t *testing.T) {
 	}
 }
 
-func failAt(t *testing.T, from start, p point, errno string, total map[string]int) {
+// TestErrno_Lasting is TestErrno for failures of the log that last for some calls.
+func TestErrno_Lasting(t *testing.T) {
+	from := starts()["new"]
+	inChanges, _ := split(points(t, from))
+	inChanges = slices.DeleteFunc(inChanges, func(p point) bool { return p.file != "-wal" })
+	for _, errno := range []string{"EIO", "ENOSPC"} {
+		t.Run(errno, func(t *testing.T) {
+			const calls = 6
+			total := map[string]int{}
+			chosen := choose(inChanges, 4)
+			for _, p := range chosen {
+				failAt(t, from, p, errno, calls, lasting(p, errno), total)
+			}
+			t.Logf("%d times %d calls failed; outcomes: %v", len(chosen), calls, total)
+		})
+	}
+}
+
+// split tells the calls that a change makes from the others.
+func split(points []point) (inChanges, others []point) {
+	for _, p := range points {
+		if p.phase == changing {
+			inChanges = append(inChanges, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	return inChanges, others
+}
+
+// failAt runs the script, has the call at the point fail, and those after it if there are to be several, and looks what the
+// program was told and what is left.
+func failAt(t *testing.T, from start, p point, errno string, calls int, want verdict, total map[string]int) {
 	t.Helper()
 	db := filepath.Join(t.TempDir(), "agents.db")
 	from.prepare(t, db)
-	args := append([]string{fast}, p.inject(db, "error="+errno)...)
+	args := append([]string{fast}, p.inject(db, "error="+errno, calls)...)
 	lines, trace := strace{args: args}.run(t, db)
+	said := strings.Join(lines, "\n")
 	if !slices.ContainsFunc(trace.Calls, func(c *Call) bool { return c.Injected }) {
 		t.Errorf("%v was not called", p)
 	}
 	b := newBelief(0, aloneScript(), from.holds)
 	hearAll(t, b, lines)
-	want := promised(p, errno)
 	for code := range b.codes {
 		if code != want.must && !slices.Contains(want.may, code) {
-			t.Errorf("%s at %v: a change got %s\n%s", errno, p, code, strings.Join(lines, "\n"))
+			t.Errorf("%s at %v: a change got %s\n%s", errno, p, code, said)
 		}
 	}
 	if want.must != "" && b.codes[want.must] == 0 {
-		t.Errorf("%s at %v: no change got %s\n%s", errno, p, want.must, strings.Join(lines, "\n"))
+		t.Errorf("%s at %v: no change got %s\n%s", errno, p, want.must, said)
 	}
 	for _, line := range lines {
 		if words := strings.Fields(line); words[0] == "open" && len(words) > 1 {
@@ -96,14 +134,14 @@ func failAt(t *testing.T, from start, p point, errno string, total map[string]in
 			}
 		}
 	}
-	if n := b.codes[protocol.CodeUnknown]; n > 1 {
-		t.Errorf("%s at %v: one call failed, and %d changes are in doubt", errno, p, n)
+	if n := b.codes[protocol.CodeUnknown]; n > calls {
+		t.Errorf("%s at %v: %d calls failed, and %d changes are in doubt\n%s", errno, p, calls, n, said)
 	}
 	for code, n := range b.codes {
 		total[string(code.Outcome())] += n
 	}
 	total["applied"] += b.answered
 	if err := look(guarded(t), db, b); err != nil {
-		t.Errorf("%s at %v: %v\n%s", errno, p, err, strings.Join(lines, "\n"))
+		t.Errorf("%s at %v: %v\n%s", errno, p, err, said)
 	}
 }

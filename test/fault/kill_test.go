@@ -73,7 +73,7 @@ func killAt(t *testing.T, from start, p point) bool {
 	t.Helper()
 	db := filepath.Join(t.TempDir(), "agents.db")
 	from.prepare(t, db)
-	lines, trace := strace{args: p.inject(db, "signal=SIGKILL")}.run(t, db)
+	lines, trace := strace{args: p.inject(db, "signal=SIGKILL", 1)}.run(t, db)
 	b := newBelief(0, aloneScript(), from.holds)
 	hearAll(t, b, lines)
 	for code, n := range b.codes {

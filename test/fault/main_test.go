@@ -122,7 +122,9 @@ func (p point) path(db string) string {
 	return db + p.file
 }
 
-// inject gives the arguments that have strace do something at the point.
-func (p point) inject(db, what string) []string {
-	return []string{"-P", p.path(db), "-e", "trace=" + broken, "-e", fmt.Sprintf("inject=%s:%s:when=%d", p.call, what, p.n)}
+// inject gives the arguments that have strace do something at the point, and at the calls of its kind that follow.
+func (p point) inject(db, what string, calls int) []string {
+	return []string{
+		"-P", p.path(db), "-e", "trace=" + broken, "-e", fmt.Sprintf("inject=%s:%s:when=%d..%d", p.call, what, p.n, p.n+calls-1),
+	}
 }
