@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -216,6 +217,7 @@ func (d *daemon) info() []resp.Section {
 		{Key: "checkpoints_between_batches", Value: number(s.WALEnded)},
 		{Key: "checkpoint_longest_pause_ms", Value: number(s.LongestEnd.Milliseconds())},
 		{Key: "checkpoints_failed", Value: number(s.CheckpointErr)},
+		{Key: "goroutines", Value: strconv.Itoa(runtime.NumGoroutine())},
 		{Key: "mailbox_depth", Value: strconv.Itoa(a.Waiting)},
 		{Key: "batches", Value: number(a.Batches)},
 		{Key: "batch_requests", Value: number(a.Requests)},
