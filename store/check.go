@@ -26,7 +26,8 @@ const mostProblems = 100
 
 // Check looks a database over while others read and write: SQLite's integrity check, the schema, the ids and the
 // counter; deep also compares every row with its checksum. It changes nothing. Damage is in the report; an error
-// means that the check could not be done, or INVALID that the file is not one of ours.
+// means that the check could not be done: CORRUPT, that the file is too damaged to be opened, or INVALID, that it is not
+// one of ours.
 func Check(ctx context.Context, path string, o Options, deep bool) (_ *Report, err error) {
 	s, err := OpenReadOnly(ctx, path, o)
 	if err != nil {
@@ -74,6 +75,9 @@ func (s *Store) check(ctx context.Context, r *reader, p *Report, deep bool) (err
 			p.StoreID, _ = row[0].(string)
 			p.SchemaVersion, _ = row[1].(int64)
 			p.Revision, _ = row[2].(int64)
+		}
+		if p.Revision < 0 || p.Revision > maxForeignRevision {
+			p.add("the revision counter is %d", p.Revision)
 		}
 	}
 	s.opts.Progress.report(Step{Name: "integrity"})

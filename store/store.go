@@ -68,10 +68,14 @@ func (s *stats) committed(requests int) {
 // within the retry budget.
 //
 // It returns UNAVAILABLE, with the owner's process id, when another store has the file open; INVALID when the path or
-// the file cannot be used, which then is left untouched; LOCKED, READONLY, IO or CORRUPT as the file has it.
+// the file cannot be used, which then is left untouched; CORRUPT also when the log that a crash has left is damaged, so that
+// committed changes are lost; LOCKED, READONLY or IO as the file has it.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s, err := newStore(path, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.refuseDamagedLog(); err != nil {
 		return nil, err
 	}
 	if err := s.refuseForeign(ctx); err != nil {
@@ -112,6 +116,9 @@ func OpenReadOnly(ctx context.Context, path string, o Options) (*Store, error) {
 	s.readOnly, s.reading = true, accessInspect
 	if _, err := os.Stat(s.path); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "%w", err)
+	}
+	if err := s.refuseDamagedLog(); err != nil {
+		return nil, err
 	}
 	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "open", func() error {
 		kind, err := s.look(ctx)

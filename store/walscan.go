@@ -1,0 +1,101 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/stated/stated/protocol"
+)
+
+// This file looks at a write-ahead log before SQLite does. When a program was killed, SQLite takes the log as far as
+// its checksums fit, and what is behind the first frame that does not fit is gone without a word: it cannot tell a bit
+// that has flipped from a commit that a power cut has torn (https://www.sqlite.org/fileformat2.html#walformat). Two
+// things can tell. The index of the log, the -shm, counts a commit only after the log was synced, so all that it counts
+// must be there. And a transaction is begun only after the one before it was synced, so a whole one behind a broken one
+// was there when that was not yet broken.
+
+// logDamage says what of a log cannot be used.
+type logDamage struct {
+	salts uint64 // which log it is
+	end   int64  // byte up to which it can be used: the end of its last sound commit
+	what  string
+}
+
+// refuseDamagedLog returns CORRUPT when committed changes in the log are lost, before SQLite gets at the log and
+// writes over what is left of them. Where commits are not synced, a power cut does the same, as agreed: then it only
+// warns.
+func (s *Store) refuseDamagedLog() error {
+	found, err := scanLog(s.path)
+	if err != nil || found == nil {
+		return err
+	}
+	time.Sleep(50 * time.Millisecond) // a log that is in use has changed by then; damage stays
+	again, err := scanLog(s.path)
+	if err != nil || again == nil || *again != *found {
+		return err
+	}
+	if s.opts.Durability != DurabilityFull {
+		s.log.Warn().Str("path", s.path).Msg("committed changes are lost: in the write-ahead log " + found.what)
+		return nil
+	}
+	return protocol.Errorf(protocol.CodeCorrupt, "%[1]s: committed changes are lost: in the write-ahead log %[2]s; nothing was"+
+		" changed. Restore a backup. Or, to go on with what is left, keep copies of the file, of its -wal and its -shm, run"+
+		" truncate -s %[3]d '%[1]s-wal' && rm -f '%[1]s-shm', and look at stated check --deep", s.path, found.what, found.end)
+}
+
+// scanLog looks at the log of the database at path; nil means that nothing is known to be lost. SQLite holds no locks
+// on a log, so that it may be opened and closed.
+func scanLog(path string) (*logDamage, error) {
+	index := readIndex(path + "-shm") // before the log: what it counts is there by now
+	f, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return index.lost(nil), nil
+	}
+	if err != nil {
+		return nil, fileError(err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	l, err := newLogReader(f)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if l.pageSize == 0 {
+		if l.blank {
+			return index.lost(l), nil
+		}
+		return &logDamage{salts: l.salts, what: "the header does not fit its checksum"}, nil
+	}
+	for l.next() && l.fits {
+		if l.commit {
+			l.sound, l.end = l.frames, l.offset()
+		}
+	}
+	found := index.lost(l)
+	if broken := l.frames; found == nil && !l.over && l.commitBehind() {
+		found = &logDamage{l.salts, l.end, fmt.Sprintf("page %d does not fit its checksum, and sound commits are behind it", broken)}
+	}
+	return found, fileError(l.err)
+}
+
+// commitBehind reads on, behind a page that does not fit, and reports whether there is a whole transaction that was
+// begun after a commit which cannot be used: that one had been synced by then, and a power cut has not torn it. What a
+// rollback has left has no such commit, and is not followed by what came later.
+func (l *logReader) commitBehind() bool {
+	after := false // each page since the last commit follows the one before it
+	for ok := true; ok; ok = l.next() {
+		switch {
+		case !l.ours:
+			after = false
+		case l.commit && after && l.fits:
+			return true
+		case l.commit:
+			after = true
+		default:
+			after = after && l.fits
+		}
+	}
+	return false
+}

@@ -1,0 +1,120 @@
+package store_test
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store"
+)
+
+// leftOpen gives the files of a database as they are while it is open, as a kill leaves them. Three commits are in the
+// log, the first of them larger than the others.
+func leftOpen(t *testing.T) (files map[string][]byte) {
+	t.Helper()
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	mustApply(t, s, save("base", "0"))
+	mustClose(t, s)
+	s = mustOpen(t, path, impatient())
+	mustApply(t, s, save("a", `"`+strings.Repeat("a", 20_000)+`"`))
+	mustApply(t, s, save("b", "1"))
+	mustApply(t, s, save("c", "2"))
+	files = map[string][]byte{}
+	for _, ending := range []string{"", "-wal", "-shm"} {
+		b, err := os.ReadFile(path + ending)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[ending] = b
+	}
+	return files
+}
+
+const frame = 4096 + 24
+
+// pages gives the numbers of the pages in a log that end a commit.
+func commits(log []byte) (at []int) {
+	for i := 0; 32+(i+1)*frame <= len(log); i++ {
+		if binary.BigEndian.Uint32(log[32+i*frame+4:]) != 0 {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+func TestOpen_DamagedLog(t *testing.T) {
+	intact := leftOpen(t)
+	ends := commits(intact["-wal"])
+	if len(ends) != 3 || ends[0] < 5 {
+		t.Fatalf("the log has commits at %v", ends)
+	}
+	flip := func(page, at int) func(map[string][]byte) {
+		return func(f map[string][]byte) { f["-wal"][32+page*frame+at] ^= 4 }
+	}
+	without := func(then func(map[string][]byte)) func(map[string][]byte) {
+		return func(f map[string][]byte) { delete(f, "-shm"); then(f) }
+	}
+	cases := map[string]struct {
+		hurt func(map[string][]byte)
+		lost bool
+	}{
+		"nothing":                                 {func(map[string][]byte) {}, false},
+		"no index":                                {without(func(map[string][]byte) {}), false},
+		"no log, no index":                        {without(func(f map[string][]byte) { delete(f, "-wal") }), false},
+		"no log":                                  {func(f map[string][]byte) { delete(f, "-wal") }, true},
+		"an empty log":                            {func(f map[string][]byte) { f["-wal"] = nil }, true},
+		"a log of zeros":                          {func(f map[string][]byte) { clear(f["-wal"]) }, true},
+		"a log of zeros, no index":                {without(func(f map[string][]byte) { clear(f["-wal"]) }), false},
+		"its header":                              {func(f map[string][]byte) { f["-wal"][17] ^= 1 }, true},
+		"its header, no index":                    {without(func(f map[string][]byte) { f["-wal"][17] ^= 1 }), true},
+		"a page in the middle":                    {flip(2, 1000), true},
+		"a page in the middle, no index":          {without(flip(2, 1000)), true},
+		"a checksum in the middle, no index":      {without(flip(2, 17)), true},
+		"the last commit but one, no index":       {without(flip(ends[1], 1000)), true},
+		"salts of the first commit, no index":     {without(flip(ends[0], 9)), true},
+		"the last commit":                         {flip(ends[2], 1000), true},
+		"the last commit, no index":               {without(flip(ends[2], 1000)), false}, // as a power cut does
+		"cut behind the first commit":             {func(f map[string][]byte) { f["-wal"] = f["-wal"][:32+(ends[0]+1)*frame] }, true},
+		"cut behind the first commit, no index":   {without(func(f map[string][]byte) { f["-wal"] = f["-wal"][:32+(ends[0]+1)*frame] }), false},
+		"half a page more":                        {func(f map[string][]byte) { f["-wal"] = append(f["-wal"], make([]byte, 2000)...) }, false},
+		"the index":                               {func(f map[string][]byte) { f["-shm"][17] ^= 1 }, false},
+		"the index, and a page in the middle":     {func(f map[string][]byte) { f["-shm"][17] ^= 1; flip(2, 1000)(f) }, true},
+		"the index cut, and a page in the middle": {func(f map[string][]byte) { f["-shm"] = f["-shm"][:70]; flip(2, 1000)(f) }, true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			files := map[string][]byte{}
+			for ending, b := range intact {
+				files[ending] = append([]byte(nil), b...)
+			}
+			c.hurt(files)
+			path := filepath.Join(t.TempDir(), "agents.db")
+			for ending, b := range files {
+				if err := os.WriteFile(path+ending, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := impatient()
+			o.Durability = store.DurabilityFull
+			s, err := store.Open(t.Context(), path, o)
+			if err == nil {
+				mustClose(t, s)
+			}
+			if c.lost {
+				wantCode(t, err, protocol.CodeCorrupt)
+				if _, err := store.OpenReadOnly(t.Context(), path, o); protocol.CodeOf(err) != protocol.CodeCorrupt {
+					t.Errorf("for reading: %v", err)
+				}
+				if _, err := store.Check(t.Context(), path, store.Options{}, false); protocol.CodeOf(err) != protocol.CodeCorrupt {
+					t.Errorf("check: %v", err)
+				}
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
