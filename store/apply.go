@@ -133,7 +133,7 @@ func (s *Store) perform(w *writer, ops []*protocol.Op) ([]protocol.Reply, error)
 	}
 	n, err := w.setCounter.exec(background, w.counter)
 	if err == nil && n != 1 {
-		err = protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", s.path)
+		err = lostRow(s.path)
 	}
 	return replies, err
 }

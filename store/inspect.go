@@ -157,6 +157,13 @@ func verify(ctx context.Context, c *conn, path string) error {
 	if _, err := versionOf(ctx, c, path); err != nil {
 		return err
 	}
+	row, _, err := c.row(ctx, "SELECT store_id FROM stated_meta WHERE id = 1")
+	if err != nil {
+		return err
+	}
+	if id, isText := row[0].(string); !isText || id == "" {
+		return protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta is damaged: it has lost the store id", path)
+	}
 	ours, err := fitting(ctx, c, path)
 	if err != nil {
 		return err
@@ -164,7 +171,7 @@ func verify(ctx context.Context, c *conn, path string) error {
 	if !ours {
 		return refuse(path, "agent_state has lost its columns revision and checksum")
 	}
-	row, _, err := c.row(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('stated_insert', 'stated_update')")
+	row, _, err = c.row(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN ('stated_insert', 'stated_update')")
 	if err != nil {
 		return err
 	}
@@ -186,11 +193,15 @@ func versionOf(ctx context.Context, c *conn, path string) (int64, error) {
 	}
 	switch {
 	case !isInt:
-		return 0, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
+		return 0, lostRow(path)
 	case version < 1:
 		return 0, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta is damaged: its schema version is %d", path, version)
 	case version > int64(SchemaVersion()):
 		return 0, refuse(path, "it has schema version %d, this program knows %d: use a newer one", version, SchemaVersion())
 	}
 	return version, nil
+}
+
+func lostRow(path string) error {
+	return protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
 }

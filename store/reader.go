@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stated/stated/protocol"
@@ -220,11 +221,16 @@ func (r *reader) doList(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 	if op.After() >= op.Prefix() && op.After() != "" {
 		from = op.After() + "\x00" // the smallest text behind it
 	}
+	last := op.After()
 	err := r.list.each(ctx, func(row []driver.Value) (bool, error) {
 		e, ok := entryOf(row)
 		if !ok {
 			return true, nil
 		}
+		if e.ID <= last || !strings.HasPrefix(e.ID, op.Prefix()) { // who asks for page after page would never come to an end
+			return false, protocol.Errorf(protocol.CodeCorrupt, "the index over the ids is damaged: %q is found behind %q", e.ID, last)
+		}
+		last = e.ID
 		if len(reply.Entries) == op.Limit() {
 			reply.Next = reply.Entries[len(reply.Entries)-1].ID
 			return false, nil

@@ -160,6 +160,10 @@ func openError(path string, err error) error {
 	if isNotDatabase(err) {
 		return refuse(path, "it is not a SQLite database")
 	}
+	if isWrongSQL(err) { // our statements are right, so it is the file: its format, or what our table has become
+		return refuse(path, "SQLite cannot use its format or its schema: it may be damaged, or of a newer version (SQLite result code %d)",
+			resultCode(err))
+	}
 	e := *protocol.AsError(translate(err))
 	if !strings.Contains(e.Message, path) {
 		e.Message = path + ": " + e.Message

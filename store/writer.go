@@ -102,15 +102,13 @@ func (w *writer) catchUp(ctx context.Context, path string, highest int64) (outsi
 	if err != nil {
 		return false, err
 	}
-	stored := int64(0)
-	if ok {
-		stored, ok = row[0].(int64)
-	}
 	if !ok {
-		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: stated_meta has lost its row", path)
+		return false, lostRow(path)
 	}
-	if stored > maxForeignRevision {
-		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: the revision counter is damaged: it is %d", path, stored)
+	stored, isInt := row[0].(int64)
+	// A number that is too small does no harm to whom remembers a higher one.
+	if !isInt || stored > maxForeignRevision || stored < 0 && highest == 0 {
+		return false, protocol.Errorf(protocol.CodeCorrupt, "%s: the revision counter is damaged: it is %v", path, row[0])
 	}
 	outside, w.seen = w.seen, true
 	// Never behind what was once given out, even if somebody wrote a smaller number into the file.
