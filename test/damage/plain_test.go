@@ -1,0 +1,5 @@
+//go:build !system
+
+package damage
+
+const thorough = false
