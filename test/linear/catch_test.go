@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -148,7 +149,7 @@ func expect(t *testing.T, good bool, all []told) {
 		h.ops = append(h.ops, porcupine.Operation{ClientId: i, Input: &o.op, Call: o.call, Output: o.result, Return: o.end})
 	}
 	begun := time.Now()
-	checked, info := h.check()
+	checked, info := h.check(patient)
 	if (checked == porcupine.Ok) != good {
 		t.Errorf("the checker says %s after %v:\n%s", checked, time.Since(begun), h.lines(h.ops))
 	}
@@ -160,5 +161,19 @@ func expect(t *testing.T, good bool, all []told) {
 	last := &all[len(all)-1]
 	if !strings.Contains(h.lines(h.ops), describe(&last.op)) || text == "" {
 		t.Errorf("the history and its unexplained operations are\n%s\n%s", h.lines(h.ops), text)
+	}
+}
+
+// TestChecker_GivesUp shows that a history that is too hard to check is a failure, and is called what it is.
+func TestChecker_GivesUp(t *testing.T) {
+	h := newHistory()
+	for i := range 40 {
+		op := save(i%agents, fmt.Sprintf(`"%d"`, i), always)
+		h.ops = append(h.ops, porcupine.Operation{ClientId: i, Input: &op, Call: 0, Output: lost(), Return: 9})
+	}
+	never := load(0)
+	h.ops = append(h.ops, porcupine.Operation{ClientId: 40, Input: &never, Call: 10, Output: loaded(1, `"nobody's"`), Return: 11})
+	if err := h.verify(10 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "did not end within 10ms") {
+		t.Errorf("the checker says %.200v", err)
 	}
 }

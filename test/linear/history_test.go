@@ -90,20 +90,20 @@ func (h *history) model() porcupine.Model {
 	return sequential(seen)
 }
 
-func (h *history) check() (porcupine.CheckResult, porcupine.LinearizationInfo) {
-	return porcupine.CheckOperationsVerbose(h.model(), h.ops, patient)
+func (h *history) check(patience time.Duration) (porcupine.CheckResult, porcupine.LinearizationInfo) {
+	return porcupine.CheckOperationsVerbose(h.model(), h.ops, patience)
 }
 
 // verify has porcupine look for an order of the operations, one after the other, that explains every reply. It returns
-// an error with the whole history if there is none.
-func (h *history) verify() error {
-	checked, info := h.check()
+// an error with the whole history if there is none, and also if none was found in time.
+func (h *history) verify(patience time.Duration) error {
+	checked, info := h.check(patience)
 	switch checked {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
 		return fmt.Errorf("the checker did not end within %v: the history has too much at the same time, make it smaller\n%s",
-			patient, h.lines(h.ops))
+			patience, h.lines(h.ops))
 	}
 	return fmt.Errorf("no order of these operations explains all replies; an order of some of them ends before\n%s"+
 		"%s\nThe history:\n%s", h.lines(h.unexplained(info)), h.picture(info), h.lines(h.ops))

@@ -139,7 +139,7 @@ func TestLinear(t *testing.T) {
 	services := map[string]service{"killed": killed, "terminated": terminated, "library": library}
 	histories, operations := 1, 600
 	if harness.Long() {
-		histories, operations = 4, 1_800
+		histories, operations = 8, 1_800
 	}
 	for what, s := range scenarios {
 		for how, open := range services {
@@ -168,7 +168,7 @@ func oneHistory(t *testing.T, random *rand.Rand, s scenario, open service, opera
 		r.end(t, end)
 	}
 	begun := time.Now()
-	if err := h.verify(); err != nil {
+	if err := h.verify(patient); err != nil {
 		t.Error(err)
 	}
 	t.Logf("%d operations in the history, checked in %v; changes: %v",
