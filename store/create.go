@@ -78,13 +78,17 @@ func touch(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes the names in a folder durable.
+// syncDir makes the names in a folder durable, on file systems where that can be asked for.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fileError(err)
 	}
-	return fileError(errors.Join(d.Sync(), d.Close()))
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		err = nil
+	}
+	return fileError(errors.Join(err, d.Close()))
 }
 
 // linkNew is renameNew in two steps: a crash between them leaves both names, and a database that has two is refused.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -277,10 +278,13 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 		}
 	}
 	is, err := identify(s.path)
-	if err == nil {
-		s.identity = is
+	if err != nil {
+		return err
 	}
-	return err
+	s.identity = is
+	// SQLite does that too, with the first commit, but goes on when it fails; a power cut could then take the name of
+	// the log away, and with it all that was committed into it.
+	return syncDir(filepath.Dir(s.path))
 }
 
 // sameHistory notes the store's id, and refuses another one later: then the file was replaced in place.
