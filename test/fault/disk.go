@@ -3,11 +3,13 @@ package fault
 import (
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Disk follows a recorded run and tells what a power cut would leave of the files in one folder: everything that was
-// synced, and of what was done since then whatever the system has happened to write back.
+// synced, and of what was done since then whatever the system has happened to write back. What a sync that failed should
+// have written is gone, as on Linux: no later sync tries it again, and programs go on seeing it until the power is cut.
 type Disk struct {
 	folder string
 	lies   func(*Call) bool // syncs that report success and do nothing
@@ -66,7 +68,7 @@ func (d *Disk) Put(base string, content []byte) {
 
 // Begin enters the start of a call: from now on its effect may be on the disk.
 func (d *Disk) Begin(c *Call) {
-	if c.Returned && c.Result < 0 {
+	if c.Returned && c.Result < 0 && !isSync(c) {
 		return
 	}
 	switch c.Name {
@@ -109,11 +111,16 @@ func (d *Disk) End(c *Call) {
 	case "fsync", "fdatasync":
 		s := d.syncs[c]
 		delete(d.syncs, c)
-		if c.Returned && c.Result == 0 && (d.lies == nil || !d.lies(c)) {
+		switch f := d.file(c); {
+		case c.Result == 0 && (d.lies == nil || !d.lies(c)):
 			d.synced(c, s)
+		case c.Result < 0 && f != nil:
+			f.since = slices.DeleteFunc(f.since, func(change *change) bool { return s.changes[change] && !change.truncate })
 		}
 	}
 }
+
+func isSync(c *Call) bool { return c.Name == "fsync" || c.Name == "fdatasync" }
 
 // inside gives the name of a path in the folder. The log's index (-shm) is made anew after a crash, and the other files
 // beside the database are no part of it.

@@ -25,13 +25,14 @@ func replay(t *testing.T, lies func(*Call) bool, lines ...string) *Disk {
 }
 
 const (
-	create    = `1 openat(AT_FDCWD</>, "/d/a", O_RDWR|O_CREAT, 0600) = 3</d/a>`
-	writeX    = `1 pwrite64(3</d/a>, "xxxx", 4, 0) = 4`
-	writeY    = `1 pwrite64(3</d/a>, "yy", 2, 1) = 2`
-	syncA     = `1 fdatasync(3</d/a>) = 0`
-	syncNames = `1 fsync(4</d>) = 0`
-	cut       = `1 ftruncate(3</d/a>, 1) = 0`
-	remove    = `1 unlink("/d/a") = 0`
+	create     = `1 openat(AT_FDCWD</>, "/d/a", O_RDWR|O_CREAT, 0600) = 3</d/a>`
+	writeX     = `1 pwrite64(3</d/a>, "xxxx", 4, 0) = 4`
+	writeY     = `1 pwrite64(3</d/a>, "yy", 2, 1) = 2`
+	syncA      = `1 fdatasync(3</d/a>) = 0`
+	syncNames  = `1 fsync(4</d>) = 0`
+	failedSync = `1 fdatasync(3</d/a>) = -1 EIO (Input/output error) (INJECTED)`
+	cut        = `1 ftruncate(3</d/a>, 1) = 0`
+	remove     = `1 unlink("/d/a") = 0`
 )
 
 func TestDisk(t *testing.T) {
@@ -48,7 +49,8 @@ func TestDisk(t *testing.T) {
 		"removed":            {[]string{create, syncNames, writeX, syncA, remove}, "xxxx", "-"},
 		"removal synced":     {[]string{create, writeX, syncA, remove, syncNames}, "-", "-"},
 		"made again":         {[]string{create, syncNames, writeX, syncA, remove, create}, "xxxx", ""},
-		"a failed sync":      {[]string{create, syncNames, writeX, `1 fdatasync(3</d/a>) = -1 EIO (x)`}, "", "xxxx"},
+		"a failed sync":      {[]string{create, syncNames, writeX, failedSync}, "", ""},
+		"synced again":       {[]string{create, syncNames, writeX, failedSync, writeY, syncA}, "\x00yy", "\x00yy"},
 		"a failed write":     {[]string{create, syncNames, `1 pwrite64(3</d/a>, "xxxx", 4, 0) = -1 EIO (x)`, syncA}, "", ""},
 		"another folder":     {[]string{strings.ReplaceAll(create, "/d/a", "/e/a"), strings.ReplaceAll(writeX, "/d/a", "/e/a")}, "-", "-"},
 	} {

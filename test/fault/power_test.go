@@ -3,8 +3,10 @@
 package fault
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stated/stated/test/harness"
@@ -37,6 +39,38 @@ func TestPower_Start(t *testing.T) {
 			}
 			r.mustSurvive(t, cuts, random, Nothing, Random)
 		})
+	}
+}
+
+// TestPower_FailedSync has one sync fail, and cuts the power later. The system has thrown away what it could not write,
+// and shows it to programs all the same: what is acknowledged afterwards must not build on it.
+func TestPower_FailedSync(t *testing.T) {
+	random := harness.Random(t)
+	from := starts()["new"]
+	var syncs []point
+	for _, p := range points(t, from) {
+		if p.call == "fsync" {
+			p.n = len(syncs) + 1 // whatever the file
+			syncs = append(syncs, p)
+		}
+	}
+	missed := 0
+	for _, p := range choose(syncs, 20) {
+		r := recordAlone(t, from, "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d", p.n))
+		i := slices.IndexFunc(r.trace.Calls, func(c *Call) bool { return c.Injected })
+		if i < 0 {
+			missed++
+			continue
+		}
+		t.Logf("%v: the sync of %s fails", p, filepath.Base(r.trace.Calls[i].Path))
+		cuts := map[int]bool{r.trace.Lines + 1: true}
+		for range 10 {
+			cuts[1+random.IntN(r.trace.Lines)] = true
+		}
+		r.mustSurvive(t, cuts, random, Nothing, Random)
+	}
+	if missed > 5 {
+		t.Errorf("%d syncs did not fail", missed)
 	}
 }
 
