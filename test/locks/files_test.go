@@ -47,7 +47,7 @@ func TestHost_OpensTheFile(t *testing.T) {
 	db := harness.File(t)
 	a, s, stop := library(t, db, store.Options{}, actor.Options{})
 	if !s.Info().OFDLocks {
-		t.Fatal("open file description locks are off")
+		t.Error("open file description locks are off")
 	}
 	ctx := harness.Guarded(t)
 	if _, err := a.Save(ctx, "before", []byte(`{}`)); err != nil {
