@@ -1,7 +1,6 @@
 package store
 
 import (
-	"math"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -9,19 +8,27 @@ import (
 
 // readAside reads the first n bytes of a file; nil when that is not possible. It does so on a thread that has a table of
 // open files of its own, and ends with it: when a process closes a file, it loses its POSIX locks on it, such as those
-// that SQLite holds on the -shm, and for that a thread with its own table counts as another process.
+// that SQLite holds on the -shm, and for that a thread with its own table counts as another process
+// (https://man7.org/linux/man-pages/man2/unshare.2.html, CLONE_FILES).
 func readAside(path string, n int) []byte {
-	result := make(chan []byte)
+	result := make(chan []byte, 1)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread never ends. While it is taken, another one does it.
+			result <- readAside(path, n)
+			runtime.UnlockOSThread()
+			return
+		}
 		result <- readAlone(path, n)
 	}()
 	return <-result
 }
 
+// readAlone must leave every other file of the table open: Go's scheduler uses some of them on any thread.
 func readAlone(path string, n int) []byte {
-	if unix.CloseRange(0, math.MaxUint32, unix.CLOSE_RANGE_UNSHARE) != nil {
-		return nil // a kernel before 5.9
+	if unix.Unshare(unix.CLONE_FILES) != nil {
+		return nil
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

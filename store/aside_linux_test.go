@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"os"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stated/stated/store"
 )
@@ -33,5 +35,29 @@ func TestReadAside(t *testing.T) {
 	}
 	if after := store.LocksOn(file); after != 0 {
 		t.Errorf("an ordinary read leaves %d locks: it is no comparison any more", after)
+	}
+}
+
+// TestReadAside_Often: the threads that read aside end, whatever the scheduler does on them meanwhile.
+func TestReadAside_Often(t *testing.T) {
+	path := tempDB(t)
+	if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 250 {
+				if b := store.ReadAside(path, 100); len(b) != 100 {
+					t.Errorf("%d bytes", len(b))
+				}
+				<-time.After(time.Microsecond)
+			}
+		})
+	}
+	all.Wait()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil || len(tasks) > 200 {
+		t.Errorf("%d threads are left, %v", len(tasks), err)
 	}
 }

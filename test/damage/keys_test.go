@@ -24,37 +24,40 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("the index has %d pages, too few to swap two", len(keys))
 	}
 	r := harness.Random(t)
-	hurt := map[string]func(r *rand.Rand, file []byte){
-		"bit": func(r *rand.Rand, file []byte) { within(r, file, keys, h.pageSize)[0] ^= 1 << r.IntN(8) },
-		"noise": func(r *rand.Rand, file []byte) {
+	hurt := []struct {
+		name string
+		do   func(r *rand.Rand, file []byte)
+	}{
+		{"bit", func(r *rand.Rand, file []byte) { within(r, file, keys, h.pageSize)[0] ^= 1 << r.IntN(8) }},
+		{"noise", func(r *rand.Rand, file []byte) {
 			b := within(r, file, keys, h.pageSize)
 			for i := range min(len(b), 64) {
 				b[i] = byte(r.Uint32())
 			}
-		},
-		"pages swapped": func(r *rand.Rand, file []byte) {
+		}},
+		{"pages swapped", func(r *rand.Rand, file []byte) {
 			i := r.IntN(len(keys))
 			a, b := keys[i]*h.pageSize, keys[(i+1+r.IntN(len(keys)-1))%len(keys)]*h.pageSize
 			one := bytes.Clone(file[a : a+h.pageSize])
 			copy(file[a:], file[b:b+h.pageSize])
 			copy(file[b:], one)
-		},
+		}},
 	}
-	for name, do := range hurt {
+	for _, how := range hurt {
 		var sum tally
-		for range long(5, 200) {
+		for range long(5, 40) {
 			files := h.copyFiles()
-			do(r, files[""])
+			how.do(r, files[""])
 			v := h.judge(t, files)
 			sum.add(v)
 			if len(v.hidden)+len(v.entries) > 0 && !v.found.check {
-				t.Errorf("%s: check finds nothing, but %q %q", name, v.hidden, v.entries)
+				t.Errorf("%s: check finds nothing, but %q %q", how.name, v.hidden, v.entries)
 			}
 			for _, text := range v.wrong {
-				t.Errorf("%s: %s", name, text)
+				t.Errorf("%s: %s", how.name, text)
 			}
 		}
-		t.Logf("%s: %v", name, sum)
+		t.Logf("%s: %v", how.name, sum)
 	}
 }
 
@@ -74,7 +77,7 @@ func TestValue(t *testing.T) {
 		t.Fatal("the state is not in the file")
 	}
 	n := 8 * len(h.now[id].state)
-	for bit := 0; bit < n; bit += long(97, 3) {
+	for bit := 0; bit < n; bit += long(97, 13) {
 		files := h.copyFiles()
 		files[""][at+bit/8] ^= 1 << (bit % 8)
 		db := write(t, files)

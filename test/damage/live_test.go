@@ -56,7 +56,7 @@ func TestLiveIndexCut(t *testing.T) {
 func TestLiveDatabase(t *testing.T) {
 	h := historyOf(t, closed)
 	r := harness.Random(t)
-	for range long(2, 15) {
+	for range long(2, 10) {
 		db := write(t, h.files)
 		d := harness.Start(t, db)
 		m := d.Client(t, clientOptions).Methods

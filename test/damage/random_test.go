@@ -44,16 +44,16 @@ func (c tally) String() string {
 }
 
 // TestDatabase damages a database that nobody has open.
-func TestDatabase(t *testing.T) { random(t, historyOf(t, closed), "", long(2, 60)) }
+func TestDatabase(t *testing.T) { random(t, historyOf(t, closed), "", long(2, 20)) }
 
 // TestLog damages the log that a killed daemon has left.
-func TestLog(t *testing.T) { random(t, historyOf(t, left), "-wal", long(2, 60)) }
+func TestLog(t *testing.T) { random(t, historyOf(t, left), "-wal", long(2, 20)) }
 
 // TestDatabaseBesideLog damages the database under a log.
-func TestDatabaseBesideLog(t *testing.T) { random(t, historyOf(t, left), "", long(1, 30)) }
+func TestDatabaseBesideLog(t *testing.T) { random(t, historyOf(t, left), "", long(1, 10)) }
 
 // TestIndex damages the index of a log that a killed daemon has left. SQLite makes it anew from the log.
-func TestIndex(t *testing.T) { random(t, historyOf(t, left), "-shm", long(1, 20)) }
+func TestIndex(t *testing.T) { random(t, historyOf(t, left), "-shm", long(1, 8)) }
 
 func random(t *testing.T, h *history, ending string, each int) {
 	r := harness.Random(t)

@@ -160,7 +160,7 @@ func otherHistory(t *testing.T) map[string][]byte {
 // TestCommands runs the commands on damaged files: those say so with exit code 6, or do what they should.
 func TestCommands(t *testing.T) {
 	r := harness.Random(t)
-	for range long(1, 6) {
+	for range long(1, 4) {
 		for _, c := range []struct {
 			h      *history
 			ending string

@@ -20,7 +20,7 @@ func TestLogWithoutIndex(t *testing.T) {
 	frame := h.pageSize + 24
 	provable := lastCommits(log, frame)[0] // what differs before it has a whole transaction behind it
 	for _, how := range injuries {
-		cases, refused, harmless, earlier := long(2, 60), 0, 0, 0
+		cases, refused, harmless, earlier := long(2, 20), 0, 0, 0
 		for range cases {
 			files := h.copyFiles()
 			delete(files, "-shm")

@@ -38,7 +38,7 @@ func TestTornCommit(t *testing.T) {
 		t.Fatalf("the transaction has %d pages only", (end-begin)/frame)
 	}
 	r := harness.Random(t)
-	for i := range long(6, 100) {
+	for i := range long(6, 40) {
 		files := map[string][]byte{"": torn[""], "-wal": append([]byte(nil), torn["-wal"]...)}
 		if i%2 == 0 {
 			files["-shm"] = before["-shm"]
@@ -107,7 +107,7 @@ func TestLogInUse(t *testing.T) {
 	d := harness.Start(t, db, "--set", "store.wal_bytes=1MiB")
 	load := startLoad(t, d)
 	checks, cut := 0, 0
-	for wanted := int64(long(300, 5000)); load.acks.Load() < wanted && !t.Failed(); checks++ {
+	for wanted := int64(long(300, 2000)); load.acks.Load() < wanted && !t.Failed(); checks++ {
 		report, err := store.Check(guarded(t), db, store.Options{Readers: 1}, false)
 		if err != nil || len(report.Problems) > 0 {
 			t.Errorf("%+v, %v", report, err)
