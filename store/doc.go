@@ -19,7 +19,7 @@
 // # Caveats
 //
 // The process must never open the database or its -shm by itself: on Linux the driver's open file description locks
-// protect the database file, but those of the -shm are POSIX locks, which any close drops (readAside says how it can be
-// done). On the -wal there are no locks.
+// protect the database file, but those of the -shm are POSIX locks, which any close drops (readAside looks for them
+// first). On the -wal there are no locks.
 // Two copies of SQLite in one process (this one and a C one) on the same file are not safe for the same reason.
 package store
