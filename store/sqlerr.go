@@ -102,7 +102,7 @@ func translate(err error) error {
 
 func classify(code int) (protocol.Code, string) {
 	if code == sqlite3.SQLITE_IOERR_SHMSIZE {
-		return protocol.CodeFull, "the disk has no room for the shared memory of the log"
+		return protocol.CodeIO, "the -shm file beside the database cannot grow (is the disk full?)"
 	}
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL:

@@ -38,7 +38,7 @@ func TestResultCodes(t *testing.T) {
 		778:       {false, false, protocol.CodeIO, unknown},       // IOERR_WRITE
 		1034:      {false, false, protocol.CodeIO, unknown},       // IOERR_FSYNC
 		1290:      {false, false, protocol.CodeIO, unknown},       // IOERR_DIR_FSYNC
-		4874:      {false, false, protocol.CodeFull, unknown},     // IOERR_SHMSIZE
+		4874:      {false, false, protocol.CodeIO, unknown},       // IOERR_SHMSIZE
 		8714:      {false, false, protocol.CodeIO, unknown},       // IOERR_IN_PAGE
 		14:        {false, false, protocol.CodeIO, unknown},       // CANTOPEN
 		7:         {false, false, protocol.CodeIO, unknown},       // NOMEM

@@ -160,7 +160,7 @@ func TestFull_Start(t *testing.T) {
 	}
 	free := v.fill(t)
 	r := harness.CLI(t, "serve", "--db", db, "--redis", "127.0.0.1:0")
-	if r.Code != 1 || !strings.Contains(r.Stderr, db) || !strings.Contains(r.Stderr, "no room") {
+	if r.Code != 1 || !strings.Contains(r.Stderr, db) || !strings.Contains(r.Stderr, "is the disk full?") {
 		t.Errorf("exit code %d: %s", r.Code, r.Stderr)
 	}
 	t.Logf("it says: %s", strings.TrimSpace(r.Stderr))
