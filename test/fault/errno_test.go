@@ -28,17 +28,18 @@ func promised(p point, errno string) verdict {
 	if p.phase != changing {
 		return verdict{}
 	}
+	inDoubt := slices.Concat(notApplied, []protocol.Code{protocol.CodeConflict}) // what is in doubt may turn up later
 	switch {
 	case p.file != "-wal":
 		return verdict{"", notApplied}
 	case p.call == "fsync":
-		return verdict{protocol.CodeUnknown, notApplied}
+		return verdict{protocol.CodeUnknown, inDoubt}
 	case errno == "EINTR":
 		return verdict{}
 	case errno == "ENOSPC":
 		return verdict{protocol.CodeFull, nil}
 	default:
-		return verdict{protocol.CodeUnknown, notApplied}
+		return verdict{protocol.CodeUnknown, inDoubt}
 	}
 }
 
@@ -46,7 +47,7 @@ func promised(p point, errno string) verdict {
 // the store probes.
 func lasting(p point, errno string) verdict {
 	v := promised(p, errno)
-	v.may = append(v.may, protocol.CodeUnknown, protocol.CodeIO)
+	v.may = append(v.may, protocol.CodeUnknown, protocol.CodeIO, protocol.CodeConflict)
 	if errno == "ENOSPC" {
 		v.may = append(v.may, protocol.CodeFull)
 	}

@@ -24,6 +24,7 @@ type runner struct {
 	between func(step) error // a step that is no change
 	say     func(line string)
 	known   map[string]int64
+	unsure  bool // the outcome of some change is unknown
 }
 
 // tries bounds how often one step is tried: a store that does not recover is a finding.
@@ -67,9 +68,18 @@ func (r *runner) step(ctx context.Context, n int, s step) error {
 		case protocol.CodeUnavailable:
 			return err
 		case protocol.CodeUnknown:
+			r.unsure = true
 			return r.settle(ctx, s)
-		case protocol.CodeConflict, protocol.CodeInvalid, protocol.CodeInternal:
-			return fmt.Errorf("nobody else writes these agents: %w", err)
+		case protocol.CodeConflict:
+			if !r.unsure {
+				return fmt.Errorf("nobody else writes these agents: %w", err)
+			}
+			// A change in doubt, which no read has shown, may turn up when the file is opened again.
+			if err := r.settle(ctx, s); err != nil {
+				return err
+			}
+		case protocol.CodeInvalid, protocol.CodeInternal:
+			return err
 		}
 		failed = err
 		if err := pause(ctx); err != nil {
