@@ -130,7 +130,7 @@ func failAt(t *testing.T, from start, p point, errno string, calls int, want ver
 	for _, line := range lines {
 		if words := strings.Fields(line); words[0] == "open" && len(words) > 1 {
 			total["open refused"]++
-			if code := protocol.Code(words[1]); code != protocol.CodeIO && (code != protocol.CodeFull || errno != "ENOSPC") {
+			if code := protocol.Code(words[1]); code != protocol.CodeIO && (code != protocol.CodeFull || errno != "ENOSPC" && errno != "EDQUOT") {
 				t.Errorf("%s at %v: %s", errno, p, line)
 			}
 		}
