@@ -43,7 +43,10 @@ func resolve(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", protocol.Errorf(protocol.CodeInvalid, "%s: %w", path, err)
 	}
-	if _, err := os.Lstat(abs); err == nil {
+	if info, err := os.Lstat(abs); err == nil {
+		if info.Mode().Type() != fs.ModeSymlink { // somebody has made it just now
+			return resolve(path)
+		}
 		return "", protocol.Errorf(protocol.CodeInvalid, "%s is a symbolic link to nothing", path)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
