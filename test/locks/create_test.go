@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stated/stated/test/harness"
@@ -118,15 +119,20 @@ func TestCreate_BesidePython(t *testing.T) {
 		first.Tell(t, path)
 		second.Tell(t, path)
 		var ours opened
-		var theirs struct{ Error string }
+		var theirs struct {
+			Error  string
+			Agents []string
+		}
 		us.answer(t, &ours)
 		them.answer(t, &theirs)
 		if !ours.Owner || theirs.Error != "" {
 			t.Fatalf("round %d: stated says %+v, Python says %+v", round, ours, theirs)
 		}
 		us.release(t)
-		if got, want := sql(t, path, "SELECT agent_id FROM agent_state ORDER BY agent_id"), fmt.Sprintf("opener-%d\npython", us.Pid()); got != want {
-			t.Errorf("round %d: the file holds %q, want %q", round, got, want)
+		them.Tell(t, path)
+		them.answer(t, &theirs)
+		if want := []string{fmt.Sprintf("opener-%d", us.Pid()), "python"}; !slices.Equal(theirs.Agents, want) {
+			t.Errorf("round %d: the file holds %q, want %q", round, theirs.Agents, want)
 		}
 		if round%20 < 2 {
 			harness.MustCheck(t, path)

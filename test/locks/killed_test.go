@@ -45,7 +45,7 @@ func TestHolder_Killed(t *testing.T) {
 // four programs open it at once. One of them repairs it, the others wait for that.
 func TestRecovery_Together(t *testing.T) {
 	harness.Build(t, harness.Outsider) // not in the middle
-	for round := range 3 {
+	for round := range 2 {
 		db := harness.File(t)
 		d := harness.Start(t, db)
 		holder := python(t, "spill", db, fmt.Sprint(spilled))

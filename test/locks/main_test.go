@@ -137,16 +137,22 @@ type ways struct {
 // each runs a test through the daemon and in-process, on a file of its own.
 func (w ways) each(t *testing.T, test func(t *testing.T, db string, s service)) {
 	t.Helper()
+	w.daemon(t, test)
+	t.Run("library", func(t *testing.T) {
+		db := harness.File(t)
+		a, _, stop := library(t, db, w.store, w.actor)
+		test(t, db, service{a.Methods, a.Methods, stop, func() int64 { return int64(a.Info().Waiting) }})
+	})
+}
+
+// daemon runs it through the daemon alone.
+func (w ways) daemon(t *testing.T, test func(t *testing.T, db string, s service)) {
+	t.Helper()
 	t.Run("daemon", func(t *testing.T) {
 		db := harness.File(t)
 		d := harness.Start(t, db, w.args...)
 		many, one := d.Client(t, resp.ClientOptions{Connections: 64}), d.Client(t, resp.ClientOptions{})
 		test(t, db, service{many.Methods, one.Methods, func() { d.Stop(t) }, func() int64 { return d.Info(t).Number(t, "mailbox_depth") }})
-	})
-	t.Run("library", func(t *testing.T) {
-		db := harness.File(t)
-		a, _, stop := library(t, db, w.store, w.actor)
-		test(t, db, service{a.Methods, a.Methods, stop, func() int64 { return int64(a.Info().Waiting) }})
 	})
 }
 
@@ -159,6 +165,7 @@ type opened struct {
 	Revision int64  `json:"revision"`
 	Code     string `json:"code"`
 	Pid      string `json:"pid"` // of the owner, when it was refused
+	Message  string `json:"message"`
 }
 
 // opener opens each file that standard input names, saves an agent, and closes the file at the next line.
@@ -188,7 +195,7 @@ func opener() {
 func printJSON(o opened, err error) {
 	if err != nil {
 		e := protocol.AsError(err)
-		o.Code = string(e.Code)
+		o.Code, o.Message = string(e.Code), e.Message
 		o.Pid, _ = e.Fact(protocol.FactOwner)
 	}
 	_ = json.NewEncoder(os.Stdout).Encode(o) // whoever reads it is the test

@@ -4,7 +4,7 @@ neighbour.py greedy FILE NAME SECONDS HOLD PAUSE
                                              one transaction after another, of at most HOLD milliseconds, at most
                                              PAUSE milliseconds after each other
 neighbour.py spill FILE MEGABYTES            commit much, write as much again without a commit, and wait
-neighbour.py create                          for each path on standard input: make the table, and write a row
+neighbour.py create                          for each path on standard input: make the table, write a row, tell all
 neighbour.py once FILE                       one row, and how long that took with opening the file
 """
 
@@ -80,11 +80,12 @@ def spill(path, megabytes):
 
 def create():
     for line in sys.stdin:
-        result = {"error": ""}
+        result = {"error": "", "agents": []}
         try:
             db = sqlite3.connect(line.strip(), isolation_level=None)
             db.execute(CREATE)
             db.execute(SAVE, ("python", "{}"))
+            result["agents"] = [row[0] for row in db.execute("SELECT agent_id FROM agent_state ORDER BY 1")]
             db.close()
         except sqlite3.Error as err:
             result["error"] = str(err)
