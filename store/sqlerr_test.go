@@ -121,3 +121,15 @@ func TestMessages_GiveNothingAway(t *testing.T) {
 		}
 	}
 }
+
+// TestSQLiteVersion: before 3.51.3, two processes that checkpoint at the same moment could damage the file
+// (https://www.sqlite.org/wal.html#walresetbug).
+func TestSQLiteVersion(t *testing.T) {
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(store.SQLiteVersion, "%d.%d.%d", &major, &minor, &patch); err != nil {
+		t.Fatal(err)
+	}
+	if major*1_000_000+minor*1_000+patch < 3_051_003 {
+		t.Errorf("SQLite %s is linked in, want 3.51.3 or later", store.SQLiteVersion)
+	}
+}
