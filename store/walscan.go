@@ -28,6 +28,10 @@ type logDamage struct {
 // writes over what is left of them. Where commits are not synced, a power cut does the same, as agreed: then it only
 // warns.
 func (s *Store) refuseDamagedLog() error {
+	if info, err := os.Stat(s.path); err == nil && info.Size() == 0 && sizeOf(s.path+"-wal") > logHeader {
+		return protocol.Errorf(protocol.CodeCorrupt, "%[1]s is empty, but %[1]s-wal is not: SQLite would remove it; nothing was changed."+
+			" Restore a backup, or move %[1]s-wal away to begin anew", s.path)
+	}
 	found, err := scanLog(s.path)
 	if err != nil || found == nil {
 		return err

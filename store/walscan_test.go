@@ -118,3 +118,18 @@ func TestOpen_DamagedLog(t *testing.T) {
 		})
 	}
 }
+
+// TestOpen_EmptyBesideLog: SQLite takes an empty file for a new database and removes the log that lies beside it.
+func TestOpen_EmptyBesideLog(t *testing.T) {
+	path := tempDB(t)
+	for name, content := range map[string]string{path: "", path + "-wal": strings.Repeat("x", 100)} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := store.Open(t.Context(), path, impatient())
+	wantCode(t, err, protocol.CodeCorrupt)
+	if b, err := os.ReadFile(path + "-wal"); err != nil || len(b) != 100 {
+		t.Errorf("the log has %d bytes, %v", len(b), err)
+	}
+}
