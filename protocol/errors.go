@@ -31,6 +31,14 @@ const (
 	CodeInternal        Code = "INTERNAL"        // a defect of stated; not applied
 )
 
+// Codes gives every code, in the order of the list above.
+func Codes() []Code {
+	return []Code{
+		CodeNotFound, CodeConflict, CodeInvalid, CodeUnauthenticated, CodeForbidden, CodeOverloaded, CodeLocked, CodeCanceled,
+		CodeUnknown, CodeUnavailable, CodeFull, CodeIO, CodeCorrupt, CodeReadOnly, CodeInternal,
+	}
+}
+
 // Error gives the code itself.
 func (c Code) Error() string { return string(c) }
 

@@ -4,8 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"strconv"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stated/stated/protocol"
 )
@@ -46,6 +52,29 @@ func TestCodes_AreStable(t *testing.T) {
 		if code.Error() != text {
 			t.Errorf("the code %s is spelled %s", text, code.Error())
 		}
+	}
+}
+
+// TestCodes_All holds Codes against the constants in the source.
+func TestCodes_All(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared []protocol.Code
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if ok && fmt.Sprint(spec.Type) == "Code" && len(spec.Values) == 1 {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Error(err)
+			}
+			declared = append(declared, protocol.Code(text))
+		}
+		return true
+	})
+	if diff := cmp.Diff(declared, protocol.Codes()); diff != "" || len(declared) == 0 {
+		t.Errorf("%d are declared (-declared +Codes):\n%s", len(declared), diff)
 	}
 }
 

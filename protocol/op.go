@@ -43,6 +43,17 @@ var kindNames = [...]string{
 	KindList: "list", KindScan: "scan", KindCount: "count", KindClear: "clear", KindTxn: "txn",
 }
 
+// Kinds gives the operations that a request can be: every one but check, which stands in transactions alone.
+func Kinds() []Kind {
+	var all []Kind
+	for k := range kindNames {
+		if kind := Kind(k); kindNames[k] != "" && kind != KindCheck { //nolint:gosec // there are a few
+			all = append(all, kind)
+		}
+	}
+	return all
+}
+
 // String gives the operation's name in lower case, as logs and metrics show it.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stated/stated/protocol"
 )
 
@@ -238,5 +240,20 @@ func TestDigest_IsNotAmbiguous(t *testing.T) {
 			t.Errorf("%q and %q have the same digest", pair, other)
 		}
 		seen[digest] = pair
+	}
+}
+
+// TestKinds: every operation is told apart by a name, and one alone is no request.
+func TestKinds(t *testing.T) {
+	var names []string
+	for _, kind := range protocol.Kinds() {
+		names = append(names, kind.String())
+	}
+	want := []string{"save", "load", "stat", "delete", "list", "scan", "count", "clear", "txn"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+	if next := (protocol.KindTxn + 1).String(); next != "kind(11)" {
+		t.Errorf("there is a %s, too", next)
 	}
 }

@@ -1,6 +1,9 @@
 package protocol
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // The life of a request: it waits until the writer takes it, which happens under the store's write lock. Until
 // then its caller can leave and be certain that nothing was applied.
@@ -12,18 +15,22 @@ const (
 
 // Request is an operation on its way to a [Handler]. It is used once.
 type Request struct {
-	op    Op
-	state atomic.Int32
-	reply chan Reply
+	op      Op
+	started time.Time
+	state   atomic.Int32
+	reply   chan Reply
 }
 
 // NewRequest makes the request for an operation.
 func NewRequest(op Op) *Request {
-	return &Request{op: op, reply: make(chan Reply, 1)}
+	return &Request{op: op, started: time.Now(), reply: make(chan Reply, 1)}
 }
 
 // Op is the operation. It must not be changed.
 func (r *Request) Op() *Op { return &r.op }
+
+// Started is when the request was made.
+func (r *Request) Started() time.Time { return r.started }
 
 // Reply is where the answer arrives, exactly once. A handler that is gone answers nothing more, so a program
 // that sends requests over a channel waits for the handler's Done channel beside this one.

@@ -35,46 +35,60 @@ func validateIDPart(what, s string) error {
 
 // ValidateState returns INVALID, with the offset of the offending byte, unless state is exactly one JSON value
 // in valid UTF-8, at most [MaxDepth] levels deep. The size is the business of [Op.CheckStateBytes].
-func ValidateState(state []byte) error {
-	if len(state) == 0 {
-		return notJSON(0, "it is empty")
+func ValidateState(state []byte) error { return (document{"state", MaxDepth}).validate(state) }
+
+// ValidateBody is [ValidateState] for a document that has states somewhere inside, such as a transaction: it may be a
+// few levels deeper.
+func ValidateBody(body []byte) error { return (document{"the body", MaxDepth + 8}).validate(body) }
+
+// document is a kind of JSON document: what people call it, and how deep it may be.
+type document struct {
+	name  string
+	depth int
+}
+
+func (d document) validate(text []byte) error {
+	if len(text) == 0 {
+		return d.notJSON(0, "it is empty")
 	}
-	if !json.Valid(state) {
-		return syntaxError(state)
+	if !json.Valid(text) {
+		return d.syntaxError(text)
 	}
-	if !utf8.Valid(state) {
-		return notJSON(invalidUTF8At(state), "invalid UTF-8")
+	if !utf8.Valid(text) {
+		return d.notJSON(invalidUTF8At(text), "invalid UTF-8")
 	}
-	if at, ok := deeperThan(state, MaxDepth); ok {
-		return notJSON(at, tooDeep)
+	if at, ok := deeperThan(text, d.depth); ok {
+		return d.tooDeep(at)
 	}
 	return nil
 }
 
-var tooDeep = "more than " + strconv.Itoa(MaxDepth) + " levels deep"
-
-func notJSON(at int, why string) error {
-	return Errorf(CodeInvalid, "state is not JSON at byte %d: %s", at, why).With(FactOffset, strconv.Itoa(at))
+func (d document) notJSON(at int, why string) error {
+	return Errorf(CodeInvalid, "%s is not JSON at byte %d: %s", d.name, at, why).With(FactOffset, strconv.Itoa(at))
 }
 
-// syntaxError finds out what is wrong with a state that json.Valid refused, and where.
-func syntaxError(state []byte) error {
+func (d document) tooDeep(at int) error {
+	return d.notJSON(at, "more than "+strconv.Itoa(d.depth)+" levels deep")
+}
+
+// syntaxError finds out what is wrong with a text that json.Valid refused, and where.
+func (d document) syntaxError(text []byte) error {
 	var value json.RawMessage
 	var syntax *json.SyntaxError
-	if !errors.As(json.Unmarshal(state, &value), &syntax) {
-		return notJSON(0, "not a JSON value")
+	if !errors.As(json.Unmarshal(text, &value), &syntax) {
+		return d.notJSON(0, "not a JSON value")
 	}
 	// Offset counts the bytes read, the offending one included.
-	at := max(0, min(int(syntax.Offset), len(state))-1)
-	if deep, ok := deeperThan(state[:at+1], MaxDepth); ok { // json has a limit of its own, which is higher
-		return notJSON(deep, tooDeep)
+	at := max(0, min(int(syntax.Offset), len(text))-1)
+	if deep, ok := deeperThan(text[:at+1], d.depth); ok { // json has a limit of its own, which is higher
+		return d.tooDeep(deep)
 	}
 	// At the end json reads one more byte, a space that is not there.
 	const end = "unexpected end of JSON input"
-	if syntax.Error() == end || strings.HasPrefix(syntax.Error(), "invalid character ' '") && state[at] != ' ' {
-		return notJSON(len(state), end)
+	if syntax.Error() == end || strings.HasPrefix(syntax.Error(), "invalid character ' '") && text[at] != ' ' {
+		return d.notJSON(len(text), end)
 	}
-	return notJSON(at, syntax.Error())
+	return d.notJSON(at, syntax.Error())
 }
 
 func invalidUTF8At(b []byte) int {
