@@ -31,7 +31,7 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []prot
 		return nil, ended(ctx, err)
 	}
 	if err := s.boundLog(ctx, "RESTART"); err != nil {
-		return nil, translate(s.judge(err))
+		return nil, ended(ctx, s.judge(err))
 	}
 	attempt := 0
 	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
@@ -96,9 +96,7 @@ func (s *Store) lock(ctx context.Context) error {
 	}
 	s.fair.locked(time.Now())
 	outside, err := s.w.catchUp(ctx, s.path, s.highest)
-	if protocol.CodeOf(err) == protocol.CodeInvalid { // the file does not fit any more, the requests do
-		err = protocol.Errorf(protocol.CodeUnavailable, "%s", protocol.AsError(err).Message).Because(err)
-	}
+	err = unfit(err)
 	if err != nil {
 		s.fair.unlocked(time.Now())
 		return s.rollback(err)
@@ -108,6 +106,14 @@ func (s *Store) lock(ctx context.Context) error {
 		s.fair.sawOutsider(time.Now())
 	}
 	return nil
+}
+
+// unfit gives the error of a file that does not fit any more as one of the store: the requests do fit.
+func unfit(err error) error {
+	if protocol.CodeOf(err) == protocol.CodeInvalid {
+		return protocol.Errorf(protocol.CodeUnavailable, "%s", protocol.AsError(err).Message).Because(err)
+	}
+	return err
 }
 
 // committed notes what a transaction of ours has left behind.
@@ -225,7 +231,7 @@ func (s *Store) reopen(ctx context.Context) error {
 		return err // another process writes into a log of its own: bringing in ours would mix two histories
 	}
 	if err := s.openWriter(ctx); err != nil {
-		return fmt.Errorf("open %s anew: %w", s.path, err)
+		return fmt.Errorf("open %s anew: %w", s.path, unfit(err))
 	}
 	s.log.Warn().Str("path", s.path).Msg("the file was opened anew")
 	return nil

@@ -42,15 +42,6 @@ func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err err
 	return report.Revision, syncDir(filepath.Dir(dest))
 }
 
-// createTemp makes an empty file, for its owner alone, whose name begins so.
-func createTemp(prefix string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(prefix), filepath.Base(prefix)+"*")
-	if err != nil {
-		return "", fileError(err)
-	}
-	return f.Name(), fileError(f.Close())
-}
-
 // copyVerified is copyTo with a look at every row of the copy. It returns CORRUPT when the copy is damaged.
 func (s *Store) copyVerified(ctx context.Context, dest string, o Options) (*Report, error) {
 	if err := s.copyTo(ctx, dest); err != nil {
@@ -90,12 +81,4 @@ func usedBytes(ctx context.Context, c *conn) (int64, error) {
 	}
 	n, _ := row[0].(int64)
 	return n, nil
-}
-
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fileError(err)
-	}
-	return fileError(errors.Join(f.Sync(), f.Close()))
 }

@@ -129,8 +129,8 @@ func (s *Store) checkRows(ctx context.Context, c *conn, p *Report, deep bool) er
 		if !isText || protocol.ValidateID(id) != nil {
 			p.OddIDs++
 		}
-		if n, ok := row[1].(int64); ok && n > p.Revision {
-			p.add("agent %q has revision %d, above the counter %d", id, n, p.Revision)
+		if n, isInt := row[1].(int64); row[1] != nil && (!isInt || n < 1 || n > p.Revision) {
+			p.add("agent %q has revision %v, the counter is at %d", id, row[1], p.Revision)
 		}
 		if row[2] == nil {
 			return true, nil

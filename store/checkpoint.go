@@ -124,6 +124,7 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
+	s.checkpointed(true, took)
 	s.log.Debug().Dur("elapsed", took).Int64("frames", state.frames).Int64("copied", state.copied).Bool("busy", state.busy).
 		Msg("checkpoint between two batches")
 	if !state.busy && state.copied == state.frames {
@@ -180,10 +181,18 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	took := time.Since(begun)
 	s.wal.passes.Add(1)
-	s.log.Debug().Dur("elapsed", time.Since(begun)).Int64("frames", state.frames).Int64("copied", state.copied).
+	s.checkpointed(false, took)
+	s.log.Debug().Dur("elapsed", took).Int64("frames", state.frames).Int64("copied", state.copied).
 		Msg("checkpoint")
 	return nil
+}
+
+func (s *Store) checkpointed(paused bool, took time.Duration) {
+	if s.opts.OnCheckpoint != nil {
+		s.opts.OnCheckpoint(paused, took)
+	}
 }
 
 // ask has the connection in the background make a checkpoint. Without a connection it does nothing.

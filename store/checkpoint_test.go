@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
@@ -53,6 +55,39 @@ func TestLog_Bounded(t *testing.T) {
 	}
 	t.Logf("20 MiB: log at most %d bytes, %d checkpoints in the background, %d between two batches, the longest %v",
 		largest, info.Checkpoints, info.WALEnded, info.LongestEnd)
+}
+
+// TestLog_Hook: every checkpoint is told of, those for which the writer paused as such.
+func TestLog_Hook(t *testing.T) {
+	o := smallLog()
+	var mu sync.Mutex
+	told, longest := map[bool]int64{}, time.Duration(0)
+	o.OnCheckpoint = func(paused bool, took time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[paused]++
+		if paused {
+			longest = max(longest, took)
+		}
+	}
+	path := tempDB(t)
+	s := mustOpen(t, path, o)
+	mustApply(t, s, save("a", "1"))
+	reader := must(mustOutsider(t, path).BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true}))
+	var n int
+	if err := reader.QueryRowContext(t.Context(), "SELECT count(*) FROM agent_state").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, 5<<20, func() {}) // beyond the mark, since the reader keeps the log
+	eventually(t, "a checkpoint in the background", func() bool { return s.Info().Checkpoints > 0 })
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s) // nobody makes one any more
+	info := s.Info()
+	if told[false] != info.Checkpoints || told[true] == 0 || told[true] < info.WALEnded || longest != info.LongestEnd {
+		t.Errorf("told of %v, the longest %v; %+v", told, longest, info)
+	}
 }
 
 // TestLog_BesideReaders: short reads all the time do not keep the log from ending.

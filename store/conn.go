@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -19,16 +20,27 @@ type conn struct {
 	closed   bool
 }
 
+// opening is held while SQLite opens a database with all that lies beside it. Whoever opens and closes one of these
+// files without SQLite keeps it from doing so meanwhile, see readAside.
+var opening sync.RWMutex
+
+// connect opens a database, and reads from it, since SQLite opens the files beside it no sooner.
 func connect(ctx context.Context, dsn string) (*conn, error) {
 	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
+	opening.RLock()
+	defer opening.RUnlock()
 	raw, err := connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{raw: raw}, nil
+	c := &conn{raw: raw}
+	if _, _, err := c.row(ctx, "PRAGMA schema_version"); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
 }
 
 // close rolls back an open transaction, if there is one. The statements go first: while one is left, SQLite keeps the
@@ -73,6 +85,34 @@ func (c *conn) withTimeout(wait time.Duration, f func() error) error {
 		return err
 	}
 	return errors.Join(err, c.exec(background, lockTimeoutPragma(0)))
+}
+
+// number gives the one number that a pragma has for an answer.
+func (c *conn) number(query string) (int64, error) {
+	row, ok, err := c.row(background, query)
+	if err != nil || !ok {
+		return 0, err
+	}
+	n, _ := row[0].(int64)
+	return n, nil
+}
+
+// inTransaction runs f between BEGIN IMMEDIATE and COMMIT.
+func (c *conn) inTransaction(ctx context.Context, f func() error) error {
+	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = c.exec(context.Background(), "COMMIT")
+	}
+	if err == nil {
+		return nil
+	}
+	if rollback := c.exec(context.Background(), "ROLLBACK"); rollback != nil && !isNoTransaction(rollback) {
+		return errors.Join(err, rollback)
+	}
+	return err
 }
 
 // pagesWritten gives how many pages the connection has written into the write-ahead log since it was asked last.

@@ -60,6 +60,24 @@ func TestChecksum(t *testing.T) {
 	}
 }
 
+// TestLoad_CounterGone: without the counter nobody can tell whether a row of plain SQL is sound; the others can be read.
+func TestLoad_CounterGone(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpenUnchecked(t, path, impatient())
+	mustApply(t, s, save("ours", "1"))
+	outside := mustOutsider(t, path)
+	mustExec(t, outside, pySave, "theirs", "2")
+	if r, err := load(t, s, "theirs"); err != nil || string(r.State) != "2" {
+		t.Fatalf("%q, %v", r.State, err)
+	}
+	mustExec(t, outside, "DELETE FROM stated_meta")
+	_, err := load(t, s, "theirs")
+	wantCode(t, err, protocol.CodeCorrupt)
+	if r, err := load(t, s, "ours"); err != nil || string(r.State) != "1" {
+		t.Errorf("%q, %v", r.State, err)
+	}
+}
+
 func indexOf(t *testing.T, file []byte, text string) int {
 	t.Helper()
 	for i := range len(file) - len(text) {

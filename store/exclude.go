@@ -22,8 +22,8 @@ const (
 // Linux it is seen all the same, if it is a program of the same user.
 //
 // This is the one place where stated opens a database without SQLite, so no connection of this process may be open.
-func exclude(path string) (io.Closer, error) {
-	if pid := opener(path); pid != 0 {
+func exclude(path string) (*os.File, error) {
+	if pid := opener(path, nil); pid != 0 {
 		return nil, inUse(path, pid)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

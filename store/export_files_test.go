@@ -23,15 +23,18 @@ func AddMigration(before func(n int), statements ...string) (undo func()) {
 	return func() { migrations = released }
 }
 
-// RestoreUntil is a Restore that is killed after n steps; done says that there are no more.
-func RestoreUntil(ctx context.Context, src, path string, o Options, n int) (done bool, err error) {
+// RestoreSteps is a Restore that calls before with the number of each of its steps, and is killed when that gives false.
+func RestoreSteps(ctx context.Context, src, path string, o Options, before func(n, of int) bool) (done bool, err error) {
 	r := &restoration{opts: o}
 	defer func() { err = errors.Join(err, r.release()) }() // as the kernel does
 	steps := r.steps(src, path)
-	for _, step := range steps[:n] {
+	for n, step := range steps {
+		if !before(n, len(steps)) {
+			return false, nil
+		}
 		if err := step(ctx); err != nil {
 			return false, err
 		}
 	}
-	return n == len(steps), nil
+	return true, nil
 }

@@ -41,6 +41,9 @@ const (
 	mostProbePause  = time.Second
 )
 
+// Health says how the store does. It never blocks, and does not touch the disk.
+func (s *Store) Health() Health { return *s.health.now.Load() }
+
 // refusal is the error of a change that was not tried; nil while the store is ok.
 func (h *health) refusal() error {
 	now := h.now.Load()
@@ -58,15 +61,16 @@ func (h *health) probeIn(now time.Time) (d time.Duration, ok bool) {
 	return h.next.Sub(now), true
 }
 
-// set enters another state, or another reason for the same, and reports whether it is news.
+// set enters another state, or another reason for the same, and reports whether it is news. Since is when changes were
+// refused or applied first.
 func (h *health) set(is Health) bool {
 	was := h.now.Load()
-	if was.State == is.State && was.Code == is.Code {
-		return false
+	is.Since = was.Since
+	if (was.State == StateOK) != (is.State == StateOK) {
+		is.Since = time.Now()
 	}
-	is.Since = time.Now()
 	h.now.Store(&is)
-	return true
+	return was.State != is.State || was.Code != is.Code
 }
 
 // judge draws the consequences of an error that concerned more than one caller's request, and gives it back.
@@ -160,6 +164,9 @@ func (s *Store) probe(ctx context.Context) error {
 	}
 	if err := s.identity.check(); err != nil {
 		return err
+	}
+	if readOnlyFileSystem(s.path) {
+		return s.becameReadOnly()
 	}
 	s.committed()
 	return s.boundLog(ctx, "PASSIVE")

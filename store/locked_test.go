@@ -2,7 +2,10 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,5 +45,40 @@ func TestRead_LockedReaders(t *testing.T) {
 	c.onSleep = func(int) { mustExec(t, outside, "ROLLBACK"); c.onSleep = nil }
 	if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
 		t.Errorf("after the lock: %s, %v", r.State, err)
+	}
+}
+
+// TestOpenReadOnly_BesideComingAndGoing opens the file again and again while another program opens, writes and closes it:
+// as the last one, it takes the log away, and for that moment all locks. That is waited for.
+func TestOpenReadOnly_BesideComingAndGoing(t *testing.T) {
+	path := tempDB(t)
+	mustFill(t, path, "a")
+	ctx, stop := context.WithCancel(t.Context())
+	var other sync.WaitGroup
+	defer other.Wait()
+	defer stop()
+	other.Go(func() {
+		for ctx.Err() == nil {
+			db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=rw&_pragma=busy_timeout(30000)"}).String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = db.ExecContext(ctx, pySave, "outside", "1") // it may be interrupted at the end
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 150 {
+		s, err := store.OpenReadOnly(t.Context(), path, store.Options{Readers: 2,
+			Retry: store.Retry{Max: 1000, Base: time.Millisecond, MaxDelay: 5 * time.Millisecond}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := load(t, s, "a"); err != nil {
+			t.Error(err)
+		}
+		mustClose(t, s)
 	}
 }

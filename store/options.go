@@ -41,6 +41,10 @@ type Options struct {
 	Logger zerolog.Logger
 	// Progress is told how far Check, Backup and Restore have come; nobody by default.
 	Progress Progress
+	// OnCheckpoint is told of each checkpoint how long it took: one in the background, beside the writer, or one for which
+	// the writer paused between two batches. It is called by the goroutine that made it, so it must neither block nor
+	// call the store. Nobody by default.
+	OnCheckpoint func(paused bool, took time.Duration)
 	// Now is the clock of updated_at; time.Now by default.
 	Now func() time.Time
 }

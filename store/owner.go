@@ -16,7 +16,13 @@ import (
 // <database>.owner. The kernel releases it when the process dies. It is a file of its own, since closing any
 // descriptor of the database would drop SQLite's locks; plain SQLite clients need no lock. The file stays when the
 // lock is released: removing it would let two owners hold locks on two files of one name.
-type owner struct{ file *os.File }
+//
+// Its text is "pid time", for people and messages, and in a second line the id of the store that the database holds: an
+// empty database beside it has lost that store, while one without it was never filled.
+type owner struct {
+	file *os.File
+	who  string // the first line
+}
 
 func ownerPath(path string) string { return path + ".owner" }
 
@@ -33,23 +39,45 @@ func own(path string) (*owner, error) {
 		}
 		return nil, protocol.Errorf(protocol.CodeIO, "lock %s: %w", f.Name(), err)
 	}
-	// The text is for people and messages only: the lock alone counts.
-	text := fmt.Sprintf("%d %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339))
-	if err := errors.Join(f.Truncate(0), writeAt(f, text)); err != nil {
-		return nil, errors.Join(fileError(err), f.Close())
+	o := &owner{file: f, who: fmt.Sprintf("%d %s", os.Getpid(), time.Now().UTC().Format(time.RFC3339))}
+	_, before := ownerText(f)
+	if err := o.holds(before); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	return &owner{file: f}, nil
+	return o, nil
 }
 
-func writeAt(f *os.File, text string) error {
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
+// holds notes the id of the store that the database holds; none for one that is about to be created.
+func (o *owner) holds(store string) error {
+	text := o.who + "\n"
+	if store != "" {
+		text += store + "\n"
+	}
+	_, err := o.file.WriteAt([]byte(text), 0)
+	return fileError(errors.Join(err, o.file.Truncate(int64(len(text)))))
+}
+
+// heldStore gives the id of the store that the database at path is known to have held, if any is.
+func heldStore(path string) string {
+	f, err := os.Open(ownerPath(path))
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	_, store := ownerText(f)
+	return store
+}
+
+func ownerText(f *os.File) (who, store string) {
+	text := make([]byte, 128)
+	n, _ := f.ReadAt(text, 0) // a short read is the normal case
+	who, store, _ = strings.Cut(string(text[:n]), "\n")
+	return who, strings.TrimSpace(store)
 }
 
 func owned(path string, f *os.File) error {
-	text := make([]byte, 128)
-	n, _ := f.ReadAt(text, 0) // a short read is the normal case
-	pid, since, _ := strings.Cut(strings.TrimSpace(string(text[:n])), " ")
+	who, _ := ownerText(f)
+	pid, since, _ := strings.Cut(who, " ")
 	if _, err := strconv.Atoi(pid); err != nil {
 		return protocol.Errorf(protocol.CodeUnavailable, "%s is in use by another process that writes it through stated", path)
 	}

@@ -46,15 +46,27 @@ func recordLocks(file os.FileInfo) []recordLock {
 	return locks
 }
 
-// opener gives the process id of a program that has the file open, this one too, 0 for none. Without root's rights it
-// sees the programs of its own user alone.
-func opener(path string) int {
+// opener gives the process id of a program that has the file open, this one too, 0 for none: the file at path, or the one
+// that was there when this process opened it, which does not count itself. Without root's rights it sees the programs of
+// its own user alone.
+func opener(path string, was *os.File) int {
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
 		return 0
 	}
+	name, own := path, ""
+	var file os.FileInfo
+	if was != nil {
+		name, own = path+" (deleted)", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), was.Fd())
+		if file, err = was.Stat(); err != nil {
+			return 0
+		}
+	}
 	for _, link := range links {
-		if target, err := os.Readlink(link); err != nil || target != path {
+		if target, err := os.Readlink(link); err != nil || target != name || link == own {
+			continue
+		}
+		if info, err := os.Stat(link); was != nil && (err != nil || !os.SameFile(info, file)) {
 			continue
 		}
 		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {

@@ -28,6 +28,9 @@ func (s *Store) Read(ctx context.Context, op *protocol.Op) (reply protocol.Reply
 			r = opened
 		}
 		reply, err = s.read(ctx, r, op)
+		if r.unlisted > 0 {
+			s.stats.unlisted.Add(r.unlisted)
+		}
 		return reply, translate(s.judgeRead(err))
 	case <-s.closed:
 		return protocol.Reply{}, protocol.Errorf(protocol.CodeUnavailable, "the store is closed")
@@ -64,7 +67,7 @@ func (s *Store) read(ctx context.Context, r *reader, op *protocol.Op) (protocol.
 }
 
 func (s *Store) openReaders(ctx context.Context) error {
-	for range cap(s.readers) {
+	for s.opened < cap(s.readers) {
 		r, err := s.openReader(ctx)
 		if err != nil {
 			return err
@@ -75,16 +78,19 @@ func (s *Store) openReaders(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) openReader(ctx context.Context) (*reader, error) {
-	c, err := s.opts.open(ctx, s.path, s.reading)
-	if err != nil {
-		return nil, err
-	}
-	r, err := newReader(c, s.adopted, s.opts.ReplyBytes)
-	if err != nil {
-		return nil, errors.Join(err, c.close())
-	}
-	return r, nil
+// openReader connects a reader, and tries again while another process keeps readers out.
+func (s *Store) openReader(ctx context.Context) (r *reader, err error) {
+	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "open", func() error {
+		c, err := s.opts.open(ctx, s.path, s.reading)
+		if err != nil {
+			return err
+		}
+		if r, err = newReader(c, s.adopted, s.opts.ReplyBytes); err != nil {
+			return errors.Join(err, c.close())
+		}
+		return nil
+	})
+	return r, err
 }
 
 // closeReaders closes all read connections, each as soon as its read has ended. The next reads open new ones.

@@ -18,8 +18,11 @@ type reader struct {
 	conn  *conn
 	limit int64 // most bytes of one reply
 
+	unlisted int64 // rows that the last operation, a list or scan, has left out
+
 	begin, end                           *stmt
 	current, load, stat, list, scan, num *stmt
+	counter                              *stmt // nil on a file that was not adopted
 }
 
 // selectors are the queries over agent_state. On a file that was not adopted the columns of ours are missing.
@@ -44,7 +47,7 @@ func selectors(adopted bool) (current, load, stat, list, scan, num string) {
 func newReader(c *conn, adopted bool, limit int64) (*reader, error) {
 	r := &reader{conn: c, limit: limit}
 	current, load, stat, list, scan, num := selectors(adopted)
-	return r, c.prepareAll([]statement{
+	statements := []statement{
 		{&r.begin, "BEGIN"},
 		{&r.end, "ROLLBACK"},
 		{&r.current, current},
@@ -53,7 +56,11 @@ func newReader(c *conn, adopted bool, limit int64) (*reader, error) {
 		{&r.list, list},
 		{&r.scan, scan},
 		{&r.num, num},
-	})
+	}
+	if adopted {
+		statements = append(statements, statement{&r.counter, "SELECT revision FROM stated_meta WHERE id = 1"})
+	}
+	return r, c.prepareAll(statements)
 }
 
 type statement struct {
@@ -74,6 +81,7 @@ func (c *conn) prepareAll(list []statement) (err error) {
 
 // do performs a reading operation.
 func (r *reader) do(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	r.unlisted = 0
 	switch op.Kind() {
 	case protocol.KindLoad:
 		reply, err := r.doLoad(ctx, op.ID())
@@ -191,13 +199,34 @@ func (r *reader) doLoad(ctx context.Context, id string) (protocol.Reply, error) 
 	}
 	state, _ := row[2].([]byte) // NULL and the empty blob are no bytes
 	revision := revisionOf(row[0])
-	if row[3] != nil && row[3] != protocol.Checksum(protocol.Digest(id, state), revision) {
+	switch sound, err := r.sound(ctx, id, state, row[0], row[3]); {
+	case err != nil:
+		return protocol.Reply{}, err
+	case !sound:
 		return protocol.Reply{}, protocol.Errorf(protocol.CodeCorrupt,
-			"the row of agent %q is damaged: its checksum does not fit; save it anew, or restore a backup", id)
+			"the row of agent %q is damaged: its checksum or revision does not fit; save it anew, or restore a backup", id)
 	}
 	return protocol.Reply{
 		Found: true, Revision: revision, UpdatedAt: parseTime(row[1]), State: state, Bytes: int64(len(state)),
 	}, nil
+}
+
+// sound reports whether a row is what was written. One of plain SQL has no checksum, but a revision that was given out: if
+// the text of the schema is damaged, the columns of all rows are taken for others.
+func (r *reader) sound(ctx context.Context, id string, state []byte, revision, checksum driver.Value) (bool, error) {
+	if checksum != nil {
+		return checksum == protocol.Checksum(protocol.Digest(id, state), revisionOf(revision)), nil
+	}
+	if revision == nil { // never written since it was adopted
+		return true, nil
+	}
+	row, ok, err := r.counter.row(ctx)
+	if err != nil || !ok { // somebody has removed it
+		return false, err
+	}
+	n, isInt := revision.(int64)
+	counter, _ := row[0].(int64)
+	return isInt && n >= 1 && n <= counter, nil
 }
 
 func (r *reader) doStat(ctx context.Context, id string) (protocol.Reply, error) {
@@ -225,6 +254,7 @@ func (r *reader) doList(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 	err := r.list.each(ctx, func(row []driver.Value) (bool, error) {
 		e, ok := entryOf(row)
 		if !ok {
+			r.unlisted++
 			return true, nil
 		}
 		if e.ID <= last || !strings.HasPrefix(e.ID, op.Prefix()) { // who asks for page after page would never come to an end
@@ -249,6 +279,8 @@ func (r *reader) doScan(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 		reply.Count, _ = row[4].(int64)
 		if e, ok := entryOf(row); ok {
 			reply.Entries = append(reply.Entries, e)
+		} else {
+			r.unlisted++
 		}
 		return true, nil
 	}, op.Cursor(), int64(op.Limit()))

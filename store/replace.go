@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/stated/stated/protocol"
 )
@@ -17,16 +19,12 @@ func (s *Store) replaceable(ctx context.Context) error {
 	if err == nil || isLocked(err) {
 		return nil
 	}
-	err = openError(s.path, err)
-	switch protocol.CodeOf(err) {
-	case protocol.CodeCorrupt:
+	refused := openError(s.path, err)
+	switch unreadable := isNotDatabase(err) || isWrongSQL(err) || sizeOf(s.path) < smallestDB; {
+	case unreadable && heldStore(s.path) != "", protocol.CodeOf(refused) == protocol.CodeCorrupt:
 		return nil
-	case protocol.CodeInvalid:
-		if _, missing := os.Stat(ownerPath(s.path)); missing == nil {
-			return nil
-		}
 	}
-	return err
+	return refused
 }
 
 // emptyLog brings what is in the old file's log into the old file, and reads its counter. A file that is too much
@@ -75,6 +73,9 @@ func (r *restoration) emptyLogOnce(ctx context.Context) (err error) {
 // may have left a log again.
 func (r *restoration) excludeOthers(ctx context.Context) error {
 	if r.was == nil {
+		if _, err := os.Lstat(r.old.path); !errors.Is(err, fs.ErrNotExist) {
+			return protocol.Errorf(protocol.CodeUnavailable, "%s was created by somebody else meanwhile", r.old.path)
+		}
 		return nil
 	}
 	for range 3 {
@@ -94,6 +95,37 @@ func (r *restoration) excludeOthers(ctx context.Context) error {
 		}
 	}
 	return inUse(r.old.path, 0)
+}
+
+// retire deals with programs that have opened the old file since others were excluded, and wait for its lock. They would
+// find the log of the new file beside the old one, since it goes by the name, and bring the pages of one into the other.
+// So it blocks until they have let go of it; and what they find, should they not, is no database. The new file is in its
+// place by now.
+func (r *restoration) retire(ctx context.Context) error {
+	log := r.old.log.With().Str("path", r.old.path).Logger()
+	if err := r.old.owner.holds(r.result.StoreID); err != nil {
+		log.Warn().Err(err).Msg("the owner file cannot be written")
+	}
+	if r.excluded == nil {
+		return nil
+	}
+	if _, err := r.excluded.WriteAt(make([]byte, 100), 0); err != nil { // the header of a database
+		log.Warn().Err(err).Msg("the old file cannot be made unusable")
+	}
+	for told := 0; ; {
+		pid := opener(r.old.path, r.excluded)
+		if pid == 0 {
+			return nil
+		}
+		if pid != told {
+			log.Warn().Int("pid", pid).Msg("the new file is in its place; waiting for a process that has opened the old one meanwhile to close it")
+			told = pid
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return protocol.Errorf(protocol.CodeUnavailable, "%s is restored, but process %d has opened the old file meanwhile: end it"+
+				" before anything else uses the new one, which it would damage", r.old.path, pid).Because(err)
+		}
+	}
 }
 
 // give gives a file the owner of another one.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,7 +31,8 @@ const revisionGap = 1 << 32
 //
 // It returns UNAVAILABLE when a store or another program has the file at path open, INVALID when src or path cannot be
 // used or there is something that stated has never had, CORRUPT when src is damaged, and what the disk says otherwise.
-// With the first error the file at path is left as it was, but that its log may have been written into it.
+// With the first error the file at path is left as it was, but that its log may have been written into it. It blocks while
+// a program that has opened the old file in the last moment keeps it open; when ctx ends, UNAVAILABLE names that program.
 func Restore(ctx context.Context, src, path string, o Options) (_ *Restored, err error) {
 	r := &restoration{opts: o}
 	defer func() { err = errors.Join(err, r.end()) }()
@@ -53,7 +53,7 @@ type restoration struct {
 	temp     string      // the copy, in the same folder
 	counter  int64       // of the old file, as far as it can be read
 	damaged  bool        // the old file is: its log stays
-	excluded io.Closer   // keeps others out of the old file
+	excluded *os.File    // the old file, with a lock that keeps others out of it
 	result   Restored
 }
 
@@ -73,6 +73,7 @@ func (r *restoration) steps(src, path string) []func(context.Context) error {
 		r.syncDir,
 		r.rename,
 		r.syncDir,
+		r.retire,
 	}
 }
 
@@ -200,6 +201,9 @@ func (r *restoration) remove(suffix string) func(context.Context) error {
 func (r *restoration) syncDir(context.Context) error { return syncDir(filepath.Dir(r.old.path)) }
 
 func (r *restoration) rename(context.Context) error {
+	if r.was == nil {
+		return fileError(renameNew(r.temp, r.old.path))
+	}
 	return fileError(os.Rename(r.temp, r.old.path))
 }
 

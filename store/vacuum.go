@@ -1,7 +1,5 @@
 package store
 
-import "errors"
-
 // This file gives the space of deleted agents back to the file system. That needs a file with incremental vacuum, as
 // stated makes them; in others, SQLite uses the space for new agents (https://www.sqlite.org/pragma.html#pragma_auto_vacuum).
 
@@ -63,21 +61,8 @@ func (s *Store) vacuumStep() error {
 	if err == nil {
 		_, err = s.w.commit.exec(background)
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		return s.rollback(err)
 	}
-	if _, rollback := s.w.end.exec(background); rollback != nil && !isNoTransaction(rollback) {
-		err = errors.Join(err, rollback)
-	}
-	return err
-}
-
-// number gives the one number that a pragma has for an answer.
-func (c *conn) number(query string) (int64, error) {
-	row, ok, err := c.row(background, query)
-	if err != nil || !ok {
-		return 0, err
-	}
-	n, _ := row[0].(int64)
-	return n, nil
+	return nil
 }

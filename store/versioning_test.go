@@ -167,9 +167,20 @@ func TestOutsiders_OddIDs(t *testing.T) {
 	if err != nil || fmt.Sprint(idsOf(page.Entries)) != "[12 a b]" {
 		t.Errorf("list: %v, %v", idsOf(page.Entries), err)
 	}
+	if got := s.s.Info().Unlisted; got != 4 { // a list looks at text alone
+		t.Errorf("the list has left out %d", got)
+	}
 	page, err = read(t, s.s, must(protocol.Scan(0, 100)))
 	if err != nil || len(page.Entries) != 3 || page.Count != 0 {
 		t.Errorf("scan: %v, next %d, %v", idsOf(page.Entries), page.Count, err)
+	}
+	for range 4 { // more than there are read connections
+		if _, err := load(t, s.s, "a"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := s.s.Info().Unlisted; got != 4+int64(len(odd)) {
+		t.Errorf("list and scan have left out %d", got)
 	}
 	report := mustCheck(t, s.path)
 	if report.OddIDs != int64(len(odd)) || report.Agents != int64(len(odd)+3) || len(report.Problems) != 0 {
@@ -210,8 +221,8 @@ func TestOutsiders_Revisions(t *testing.T) {
 		"checksum set":       {"UPDATE agent_state SET checksum = 1 WHERE agent_id = 'b'", true, true},
 		"checksum to text":   {"UPDATE agent_state SET checksum = 'x' WHERE agent_id = 'b'", true, true},
 		"checksum to NULL":   {"UPDATE agent_state SET checksum = NULL WHERE agent_id = 'b'", false, false},
-		"ahead, no checksum": {"UPDATE agent_state SET revision = 1000, checksum = NULL WHERE agent_id = 'b'", false, true},
-		"text, no checksum":  {"UPDATE agent_state SET revision = 'x', checksum = NULL WHERE agent_id = 'b'", false, false},
+		"ahead, no checksum": {"UPDATE agent_state SET revision = 1000, checksum = NULL WHERE agent_id = 'b'", true, true},
+		"text, no checksum":  {"UPDATE agent_state SET revision = 'x', checksum = NULL WHERE agent_id = 'b'", true, true},
 		"counter set back":   {"UPDATE stated_meta SET revision = 0", false, true},
 		"counter set ahead":  {"UPDATE stated_meta SET revision = 5000", false, false},
 		"counter below zero": {"UPDATE stated_meta SET revision = -9", false, true},

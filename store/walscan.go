@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,20 +25,20 @@ type logDamage struct {
 	what  string
 }
 
-// refuseDamagedLog returns CORRUPT when committed changes in the log are lost, before SQLite gets at the log and
-// writes over what is left of them. Where commits are not synced, a power cut does the same, as agreed: then it only
-// warns.
-func (s *Store) refuseDamagedLog() error {
-	if info, err := os.Stat(s.path); err == nil && info.Size() == 0 && sizeOf(s.path+"-wal") > logHeader {
-		return protocol.Errorf(protocol.CodeCorrupt, "%[1]s is empty, but %[1]s-wal is not: SQLite would remove it; nothing was changed."+
-			" Restore a backup, or move %[1]s-wal away to begin anew", s.path)
+// refuseLosses returns CORRUPT when committed changes in the log are lost, before SQLite gets at the log and writes
+// over what is left of them. Where commits are not synced, a power cut does the same, as agreed: then it only warns.
+func (s *Store) refuseLosses(ctx context.Context) error {
+	if err := refuseEmptied(s.path); err != nil {
+		return err
 	}
-	found, err := scanLog(s.path)
+	found, err := scanLog(ctx, s.path)
 	if err != nil || found == nil {
 		return err
 	}
-	time.Sleep(50 * time.Millisecond) // a log that is in use has changed by then; damage stays
-	again, err := scanLog(s.path)
+	if err := sleep(ctx, 50*time.Millisecond); err != nil { // a log that is in use has changed by then; damage stays
+		return err
+	}
+	again, err := scanLog(ctx, s.path)
 	if err != nil || again == nil || *again != *found {
 		return err
 	}
@@ -50,9 +51,28 @@ func (s *Store) refuseDamagedLog() error {
 		" truncate -s %[3]d '%[1]s-wal' && rm -f '%[1]s-shm', and look at stated check --deep", s.path, found.what, found.end)
 }
 
+// refuseEmptied returns CORRUPT for a database that has lost all its bytes. SQLite would take it for a new one, remove
+// the log beside it, and stated would give revisions out again. Other programs may be creating it at this moment: what
+// comes into being later is asked first.
+func refuseEmptied(path string) error {
+	id, logged := heldStore(path), sizeOf(path+"-wal")
+	info, err := os.Stat(path)
+	gone := errors.Is(err, fs.ErrNotExist)
+	empty := err == nil && info.Size() == 0
+	switch {
+	case logged > logHeader && (gone || empty):
+		return protocol.Errorf(protocol.CodeCorrupt, "%[1]s is empty or gone, but %[1]s-wal is not: SQLite would remove it; nothing was changed."+
+			" Restore a backup, or move %[1]s-wal away to begin anew", path)
+	case id != "" && empty:
+		return protocol.Errorf(protocol.CodeCorrupt, "%[1]s is empty, but held the store %[2]s; nothing was changed."+
+			" Restore a backup, or, while no stated runs on it, remove %[1]s.owner to begin anew", path, id)
+	}
+	return nil
+}
+
 // scanLog looks at the log of the database at path; nil means that nothing is known to be lost. SQLite holds no locks
 // on a log, so that it may be opened and closed.
-func scanLog(path string) (*logDamage, error) {
+func scanLog(ctx context.Context, path string) (*logDamage, error) {
 	index := readIndex(path + "-shm") // before the log: what it counts is there by now
 	f, err := os.Open(path + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,10 +92,13 @@ func scanLog(path string) (*logDamage, error) {
 		}
 		return &logDamage{salts: l.salts, what: "the header does not fit its checksum"}, nil
 	}
-	for l.next() && l.fits {
+	for ctx.Err() == nil && l.next() && l.fits {
 		if l.commit {
 			l.sound, l.end = l.frames, l.offset()
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	found := index.lost(l)
 	if broken := l.frames; found == nil && !l.over && l.commitBehind() {

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
@@ -119,17 +121,90 @@ func TestOpen_DamagedLog(t *testing.T) {
 	}
 }
 
-// TestOpen_EmptyBesideLog: SQLite takes an empty file for a new database and removes the log that lies beside it.
+// TestOpen_StaleIndex: nobody syncs the index of a log, so that after a power cut it may be from a time before the log was
+// copied into the database and emptied.
+func TestOpen_StaleIndex(t *testing.T) {
+	for name, c := range map[string]struct {
+		written time.Time
+		lost    bool
+	}{
+		"from before the start of the system": {time.Unix(1_000_000_000, 0), false},
+		"from now":                            {time.Now(), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := tempDB(t)
+			s := mustOpenUnchecked(t, path, impatient())
+			mustApply(t, s, save("a", "1"))
+			index := must(os.ReadFile(path + "-shm")) // drops locks that nobody needs here
+			mustClose(t, s)
+			if err := errors.Join(os.WriteFile(path+"-shm", index, 0o600), os.WriteFile(path+"-wal", nil, 0o600),
+				os.Chtimes(path+"-shm", c.written, c.written)); err != nil {
+				t.Fatal(err)
+			}
+			o := impatient()
+			o.Durability = store.DurabilityFull
+			s, err := store.Open(t.Context(), path, o)
+			if c.lost {
+				wantCode(t, err, protocol.CodeCorrupt)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := load(t, s, "a"); err != nil || string(r.State) != "1" {
+				t.Errorf("%q, %v", r.State, err)
+			}
+			mustClose(t, s)
+		})
+	}
+}
+
+// TestOpen_EmptyBesideLog: SQLite takes an empty or missing file for a new database and removes the log that lies
+// beside it.
 func TestOpen_EmptyBesideLog(t *testing.T) {
 	path := tempDB(t)
-	for name, content := range map[string]string{path: "", path + "-wal": strings.Repeat("x", 100)} {
-		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
+	for _, files := range []map[string]string{
+		{path + "-wal": strings.Repeat("x", 100)},
+		{path + "-wal": strings.Repeat("x", 100), path: ""},
+	} {
+		for name, content := range files {
+			if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := store.Open(t.Context(), path, impatient())
+		wantCode(t, err, protocol.CodeCorrupt)
+		if b, err := os.ReadFile(path + "-wal"); err != nil || len(b) != 100 {
+			t.Errorf("the log has %d bytes, %v", len(b), err)
 		}
 	}
-	_, err := store.Open(t.Context(), path, impatient())
+}
+
+// TestOpen_Emptied: a file that has lost all its bytes is no new store, unless somebody removes it.
+func TestOpen_Emptied(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	id := s.Info().StoreID
+	mustClose(t, s)
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second one finds what the first one has left
+		_, err := store.Open(t.Context(), path, impatient())
+		wantCode(t, err, protocol.CodeCorrupt)
+		if !strings.Contains(err.Error(), id) {
+			t.Errorf("the store that was lost is not named: %v", err)
+		}
+	}
+	_, err := store.OpenReadOnly(t.Context(), path, impatient())
 	wantCode(t, err, protocol.CodeCorrupt)
-	if b, err := os.ReadFile(path + "-wal"); err != nil || len(b) != 100 {
-		t.Errorf("the log has %d bytes, %v", len(b), err)
+	_, err = store.Check(t.Context(), path, impatient(), false)
+	wantCode(t, err, protocol.CodeCorrupt)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, path, impatient())
+	if got := s.Info().StoreID; got == id || got == "" {
+		t.Errorf("the new store has the id %q, the one before had %q", got, id)
 	}
 }
