@@ -40,6 +40,11 @@ type Options struct {
 	Readers int
 	// Logger gets a line when the writer fails; silent by default.
 	Logger zerolog.Logger
+	// OnCommit is told of each batch that was committed, before its callers are: how many requests it had, their bytes,
+	// and how long it held the write lock. OnLockWait is told how long a batch waited for that lock, however shortly,
+	// until it had it or gave up. Both are called on the writer's goroutine, so they must neither block nor call the actor.
+	OnCommit   func(requests, bytes int, took time.Duration)
+	OnLockWait func(took time.Duration)
 }
 
 func (o Options) withDefaults() Options {
@@ -66,12 +71,14 @@ type Actor struct {
 	store   Store
 	opts    Options
 	mailbox chan *protocol.Request
-	room    *semaphore.Weighted // of the mailbox, in bytes
+	room    room
 
 	requests chan *protocol.Request // served by the intake goroutine
 	reads    chan *protocol.Request // from there to the reader goroutines
 
-	lockWait     atomic.Int64 // since when the writer has asked for the store's lock, in Unix nanoseconds; 0 = it does not
+	born         time.Time
+	working      atomic.Int64 // since when, by now(), the writer has had a batch in hand; 0 = it has none
+	lockWait     atomic.Int64 // since when, by now(), it has asked for the store's lock; 0 = it does not
 	lockAttempts atomic.Int64 // how often it has asked since then
 
 	closing   chan struct{} // closed when no new request is let in
@@ -91,7 +98,8 @@ func New(store Store, o Options) *Actor {
 		store:    store,
 		opts:     o,
 		mailbox:  make(chan *protocol.Request, o.Mailbox),
-		room:     semaphore.NewWeighted(o.MailboxBytes),
+		room:     room{sem: semaphore.NewWeighted(o.MailboxBytes)},
+		born:     time.Now(),
 		requests: make(chan *protocol.Request),
 		reads:    make(chan *protocol.Request),
 		closing:  make(chan struct{}),
@@ -146,6 +154,10 @@ func (a *Actor) read() {
 	}
 }
 
+// now is the time since the actor was made, and one: 0 stands for "not". It does not jump when somebody sets the
+// clock.
+func (a *Actor) now() int64 { return 1 + int64(time.Since(a.born)) }
+
 // Done is closed when the writer is gone, after Close or after a defect. What has not been answered by then never
 // will be.
 func (a *Actor) Done() <-chan struct{} { return a.done }
@@ -182,29 +194,20 @@ func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
 	select {
 	case a.mailbox <- r:
 		return nil
+	default:
+	}
+	a.stats.blocked.Add(1)
+	defer a.stats.blocked.Add(-1)
+	select {
+	case a.mailbox <- r:
+		return nil
 	case <-ctx.Done():
-		a.room.Release(a.weight(r))
+		a.release(r)
 		return a.notAdmitted(ctx)
 	case <-a.closing:
-		a.room.Release(a.weight(r))
+		a.release(r)
 		return errClosing()
 	}
-}
-
-// acquire waits for room in the mailbox, until ctx ends or the writer is gone: nobody would make room any more.
-func (a *Actor) acquire(ctx context.Context, weight int64) error {
-	if a.room.TryAcquire(weight) {
-		return nil
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	defer context.AfterFunc(a.ctx, stop)()
-	return a.room.Acquire(ctx, weight)
-}
-
-// weight is what a request takes of the mailbox's bytes; one that is larger than all of them takes them all.
-func (a *Actor) weight(r *protocol.Request) int64 {
-	return min(int64(r.Op().Size()), a.opts.MailboxBytes)
 }
 
 // graceful is how long a caller whose deadline has passed still waits for a request that has been taken: its commit
@@ -261,7 +264,7 @@ func (a *Actor) left(ctx context.Context) error {
 	if since == 0 || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return gaveUp(ctx, "before its request was reached")
 	}
-	elapsed := time.Since(time.Unix(0, since)).Round(time.Millisecond)
+	elapsed := time.Duration(a.now() - since).Round(time.Millisecond)
 	return protocol.Errorf(protocol.CodeLocked, "another process has held the database's lock for %v", elapsed).
 		With(protocol.FactAttempts, strconv.FormatInt(a.lockAttempts.Load(), 10)).
 		With(protocol.FactElapsed, elapsed.String()).

@@ -1,9 +1,13 @@
 package actor
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 type stats struct {
 	batches, requests, bytes, largest atomic.Int64
+	blocked                           atomic.Int64
 }
 
 func (s *stats) batch(requests, bytes int) {
@@ -17,17 +21,25 @@ func (s *stats) batch(requests, bytes int) {
 
 // Info is what an actor tells of itself.
 type Info struct {
-	Waiting      int   // requests in the mailbox
-	Batches      int64 // transactions that were committed
-	Requests     int64 // requests in them
-	Bytes        int64 // bytes of those requests
-	LargestBatch int64 // most requests in one
+	Waiting      int           // requests in the mailbox
+	WaitingBytes int64         // bytes of those, and of the batch in hand, which holds its room until it is answered
+	Blocked      int64         // callers that wait for room in the mailbox
+	Working      time.Duration // for how long the writer has had its batch in hand; 0 when it has none
+	Batches      int64         // transactions that were committed
+	Requests     int64         // requests in them
+	Bytes        int64         // bytes of those requests
+	LargestBatch int64         // most requests in one
 }
 
 // Info gives counters. It never blocks.
 func (a *Actor) Info() Info {
-	return Info{
-		Waiting: len(a.mailbox), Batches: a.stats.batches.Load(), Requests: a.stats.requests.Load(),
+	info := Info{
+		Waiting: len(a.mailbox), WaitingBytes: a.room.used.Load(), Blocked: a.stats.blocked.Load(),
+		Batches: a.stats.batches.Load(), Requests: a.stats.requests.Load(),
 		Bytes: a.stats.bytes.Load(), LargestBatch: a.stats.largest.Load(),
 	}
+	if since := a.working.Load(); since != 0 {
+		info.Working = time.Duration(a.now() - since)
+	}
+	return info
 }

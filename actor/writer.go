@@ -44,10 +44,15 @@ func (a *Actor) next() *protocol.Request {
 
 // commit applies the request, and what else is waiting, in one transaction, and answers.
 func (a *Actor) commit(b *batch, first *protocol.Request) {
+	a.working.Store(a.now())
+	defer a.working.Store(0)
 	b.reset(first)
 	// Those that wait from now on share the fate of this attempt to get the lock; later ones have a budget of their own.
 	earlier := len(a.mailbox)
 	replies, err := a.store.Apply(a.ctx, b)
+	if errors.Is(err, protocol.CodeLocked) {
+		a.waited(a.now())
+	}
 	a.lockWait.Store(0)
 	switch {
 	case err != nil:
@@ -59,6 +64,14 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 		panic(fmt.Sprintf("actor: %d replies for %d requests", len(replies), len(b.taken)))
 	default:
 		b.answer(replies)
+	}
+}
+
+// waited ends the wait for the lock, and tells how long it was.
+func (a *Actor) waited(now int64) {
+	since := a.lockWait.Swap(0)
+	if since != 0 && a.opts.OnLockWait != nil {
+		a.opts.OnLockWait(time.Duration(now - since))
 	}
 }
 
@@ -76,7 +89,7 @@ func (a *Actor) failWaiting(n int, err error) {
 
 // dismiss answers a request that was not applied.
 func (a *Actor) dismiss(r *protocol.Request, err error) {
-	a.room.Release(a.weight(r))
+	a.release(r)
 	r.Answer(protocol.Reply{Err: err})
 }
 
@@ -103,7 +116,8 @@ type batch struct {
 	waiting []*protocol.Request // not taken: their callers may still leave
 	taken   []*protocol.Request
 	ops     []*protocol.Op
-	bytes   int
+	bytes   int               // of those two
+	takenAt int64             // when they were taken, by now()
 	filled  int               // how many came out of the mailbox after the first
 	held    *protocol.Request // came out of the mailbox, but is too large for this batch
 }
@@ -125,17 +139,18 @@ func (b *batch) forget() {
 
 // Asking notes since when, and how often, the lock has been asked for, for those who give up meanwhile.
 func (b *batch) Asking(attempt int) {
-	b.a.lockWait.CompareAndSwap(0, time.Now().UnixNano())
+	b.a.lockWait.CompareAndSwap(0, b.a.now())
 	b.a.lockAttempts.Store(int64(attempt))
 }
 
 // Take gives the operations of those who still wait, and adds what has come into the mailbox meanwhile.
 func (b *batch) Take() []*protocol.Op {
-	b.a.lockWait.Store(0)
+	b.takenAt = b.a.now()
+	b.a.waited(b.takenAt)
 	b.fill()
 	for _, r := range b.waiting {
 		if !r.Take() {
-			b.a.room.Release(b.a.weight(r)) // its caller has left
+			b.left(r)
 			continue
 		}
 		b.taken = append(b.taken, r)
@@ -143,6 +158,12 @@ func (b *batch) Take() []*protocol.Op {
 	}
 	b.waiting = b.waiting[:0]
 	return b.ops
+}
+
+// left drops a request whose caller has left.
+func (b *batch) left(r *protocol.Request) {
+	b.a.release(r)
+	b.bytes -= r.Op().Size()
 }
 
 // fill takes requests out of the mailbox, without waiting, until the batch is full.
@@ -168,23 +189,34 @@ func (b *batch) fill() {
 func (b *batch) Release() {
 	for _, r := range b.taken {
 		if !r.Release() {
-			b.a.room.Release(b.a.weight(r)) // its caller has left
+			b.left(r)
 			continue
 		}
 		b.waiting = append(b.waiting, r)
 	}
 	b.taken, b.ops = b.taken[:0], b.ops[:0]
-	b.a.lockWait.Store(time.Now().UnixNano())
+	b.a.lockWait.Store(b.a.now())
 }
 
 // answer gives every request its reply.
 func (b *batch) answer(replies []protocol.Reply) {
-	b.a.stats.batch(len(b.taken), b.bytes)
+	b.committed()
 	for i, r := range b.taken {
-		b.a.room.Release(b.a.weight(r))
+		b.a.release(r)
 		r.Answer(replies[i])
 	}
 	b.forget()
+}
+
+// committed counts the batch, unless everyone had left it.
+func (b *batch) committed() {
+	if len(b.taken) == 0 {
+		return
+	}
+	b.a.stats.batch(len(b.taken), b.bytes)
+	if b.a.opts.OnCommit != nil {
+		b.a.opts.OnCommit(len(b.taken), b.bytes, time.Duration(b.a.now()-b.takenAt))
+	}
 }
 
 // fail gives every request the same error. What was taken and not released may have been applied unless the error
