@@ -16,13 +16,13 @@
 // A duration is a number of seconds (4, 0.1) or a Go duration (4s, 100ms, 1m30s). A size, which every key
 // that ends in _bytes is, is a number of bytes or a whole number and a unit: B, kB or KB, MB, GB, TB (powers of
 // 1000), KiB, MiB, GiB, TiB (powers of 1024). A list is a YAML list or a text with commas: "a, b"; the empty
-// text is the empty list.
+// text is the empty list. Tokens are a YAML list of mappings, in the environment and in flags too.
 //
 // # Environment
 //
 // The variable of a key is STATED_ and the key in upper case, with two underscores for the dot:
 // STATED_STORE__PATH. Other variables that begin with STATED_ are errors, except those of the command line
-// itself (STATED_ADDR, STATED_CONFIG) and those that Kubernetes sets for a service named stated.
+// itself (STATED_ADDR, STATED_CONFIG, STATED_TOKEN) and those that Kubernetes sets for a service named stated.
 package config
 
 import (
@@ -39,6 +39,7 @@ type Config struct {
 	Limits   Limits   `koanf:"limits"`
 	Timeouts Timeouts `koanf:"timeouts"`
 	Server   Server   `koanf:"server"`
+	Auth     Auth     `koanf:"auth"`
 	Log      Log      `koanf:"log"`
 }
 
@@ -82,13 +83,36 @@ type Timeouts struct {
 
 // Server says where the daemon listens.
 type Server struct {
-	Redis []string `koanf:"redis"` // host:port or unix:/path each; empty = off
+	Redis     []string `koanf:"redis"`      // host:port or unix:/path each; empty = off
+	HTTP      []string `koanf:"http"`       // likewise
+	HTTPHosts []string `koanf:"http_hosts"` // host names that requests over loopback may name beside localhost
+	TLS       TLS      `koanf:"tls"`
+}
+
+// TLS is the certificate of the TCP listeners. Both are empty, or neither is.
+type TLS struct {
+	Cert string `koanf:"cert"` // file with the certificate and those that lead to its authority, PEM
+	Key  string `koanf:"key"`  // file with its private key, PEM
+}
+
+// Auth says who may do what.
+type Auth struct {
+	Tokens []Token `koanf:"tokens"` // empty: everybody may do everything
+}
+
+// Token lets a client do what its role allows. Secret or File is set, not both.
+type Token struct {
+	Name   string
+	Secret string // of the key token; never shown
+	File   string // of the key token_file: holds the secret
+	Role   string // read, write or admin
 }
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `koanf:"level"`  // trace, debug, info, warn or error
-	Format string `koanf:"format"` // auto, console or json
+	Level       string        `koanf:"level"`        // trace, debug, info, warn or error
+	Format      string        `koanf:"format"`       // auto, console or json
+	SlowRequest time.Duration `koanf:"slow_request"` // requests that take longer are logged; 0 = none
 }
 
 //go:embed config.yaml
@@ -116,6 +140,7 @@ const (
 	kindSize                 // int64, in bytes
 	kindFraction             // float64
 	kindDuration             // time.Duration
+	kindTokens               // []Token
 )
 
 type field struct {
@@ -125,15 +150,20 @@ type field struct {
 
 // fields lists the keys of Config in order. Config is the only place where they are declared.
 func fields() []field {
+	return fieldsOf(reflect.TypeFor[Config](), "")
+}
+
+// fieldsOf lists the keys of a struct, whose fields that are structs are groups.
+func fieldsOf(group reflect.Type, prefix string) []field {
 	var all []field
-	groups := reflect.TypeFor[Config]()
-	for i := range groups.NumField() {
-		group := groups.Field(i)
-		for j := range group.Type.NumField() {
-			f := group.Type.Field(j)
-			key := group.Tag.Get("koanf") + "." + f.Tag.Get("koanf")
-			all = append(all, field{key, kindOf(key, f.Type)})
+	for i := range group.NumField() {
+		f := group.Field(i)
+		key := prefix + f.Tag.Get("koanf")
+		if f.Type.Kind() == reflect.Struct {
+			all = append(all, fieldsOf(f.Type, key+".")...)
+			continue
 		}
+		all = append(all, field{key, kindOf(key, f.Type)})
 	}
 	return all
 }
@@ -144,6 +174,8 @@ func kindOf(key string, t reflect.Type) kind {
 		return kindDuration
 	case t.Kind() == reflect.String:
 		return kindText
+	case t == reflect.TypeFor[[]Token]():
+		return kindTokens
 	case t.Kind() == reflect.Slice:
 		return kindList
 	case t.Kind() == reflect.Float64:

@@ -15,7 +15,8 @@ import (
 // Value is a key, what it is set to, and by what.
 type Value struct {
 	Key string
-	// Value is an int64, a float64, a string or a []string. Sizes and durations are strings: 64MiB, 4s.
+	// Value is an int64, a float64, a string or a []string. Sizes and durations are strings: 64MiB, 4s. A token is a
+	// string that says its name, role and file, or that its secret is hidden.
 	Value any
 	// Origin is "default", "file PATH", "environment NAME" or "flag NAME".
 	Origin string
@@ -51,6 +52,8 @@ func decode(k kind, v any) (any, error) {
 		return text, nil
 	case kindList:
 		return decodeList(v)
+	case kindTokens:
+		return parseTokens(v)
 	case kindCount:
 		if n, ok := whole(v); ok {
 			return n, nil
@@ -97,6 +100,8 @@ func encode(k kind, v any) any {
 		}
 	case time.Duration:
 		return v.String()
+	case []Token:
+		return showTokens(v)
 	}
 	return v
 }

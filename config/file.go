@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -20,7 +20,7 @@ func (l *loader) document(layer map[string]any, name string, data []byte) {
 	case errors.Is(err, io.EOF):
 		return // nothing but comments
 	case err != nil:
-		l.problem("", from, "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.problem("", from, "is not YAML: %s", syntaxText(err))
 		return
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
@@ -39,7 +39,7 @@ func (l *loader) document(layer map[string]any, name string, data []byte) {
 	l.mapping(layer, name, "", root)
 }
 
-// mapping adds the keys of the root, or of one group in it. There are two levels, so nothing can recurse further.
+// mapping adds the keys of the root, or of a group in it. It recurses no deeper than there are groups in groups.
 func (l *loader) mapping(layer map[string]any, name, group string, node *yaml.Node) {
 	first := map[string]int{} // line of each key
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -58,12 +58,9 @@ func (l *loader) mapping(layer map[string]any, name, group string, node *yaml.No
 		case strings.Contains(short.Value, "."):
 			l.problem(key, from, "no such key: a dot stands for a level, so write the group, and the key below it")
 		case known:
-			v, err := scalars(value)
-			if err == nil {
-				v, err = decode(k, v)
-			}
+			v, err := valueOf(k, value)
 			l.put(layer, key, from, v, err)
-		case group == "" && slices.Contains(groups(), key):
+		case isGroup(key):
 			l.group(layer, from, key, value)
 		case group == "":
 			l.unknown(key, from, append(groups(), Keys()...), strings.Clone)
@@ -87,6 +84,27 @@ func (l *loader) group(layer map[string]any, from origin, key string, node *yaml
 	}
 }
 
+// valueOf gives what a node says as the kind of value that its key has.
+func valueOf(k kind, node *yaml.Node) (any, error) {
+	if k == kindTokens && !isNull(node) {
+		return decodeTokens(node)
+	}
+	v, err := scalars(node)
+	if err != nil {
+		return nil, err
+	}
+	return decode(k, v)
+}
+
+// unknownAnchor is how the YAML package quotes a value that begins with a star.
+var unknownAnchor = regexp.MustCompile(`unknown anchor '.*' referenced`)
+
+// syntaxText gives an error of the YAML package without a word of the values, one of which may be a secret.
+func syntaxText(err error) string {
+	return unknownAnchor.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "),
+		"a value begins with a star, which has a meaning in YAML: put it in quotes")
+}
+
 // scalars gives the value of a node that is a scalar or a list.
 func scalars(node *yaml.Node) (any, error) {
 	if node.Kind == yaml.MappingNode {
@@ -94,7 +112,7 @@ func scalars(node *yaml.Node) (any, error) {
 	}
 	var v any
 	if err := node.Decode(&v); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, errors.New(syntaxText(err))
 	}
 	return v, nil
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // reserved are the variables that the command line itself reads.
-var reserved = []string{"STATED_ADDR", "STATED_CONFIG"}
+var reserved = []string{"STATED_ADDR", "STATED_CONFIG", "STATED_TOKEN"}
 
 // serviceLinks matches what Kubernetes puts into every pod of a namespace that has a service named stated: a
 // daemon that refused to start for that would be hard to understand.
@@ -175,6 +175,9 @@ func (l *loader) flags(settings []Setting) {
 			continue
 		}
 		value, err := decodeText(k, s.Value)
+		if k == kindTokens && err == nil {
+			err = refuseSecrets(value.([]Token))
+		}
 		l.put(layer, s.Key, from, value, err)
 	}
 	l.merge(layer)

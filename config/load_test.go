@@ -28,8 +28,9 @@ func defaults() config.Config {
 			StateStoreRetryMaxDelay: 5 * time.Second, StateStoreRetryJitter: 0.1,
 			Request: 30 * time.Second, Shutdown: 30 * time.Second,
 		},
-		Server: config.Server{Redis: []string{"127.0.0.1:7828"}},
-		Log:    config.Log{Level: "info", Format: "auto"},
+		Server: config.Server{Redis: []string{"127.0.0.1:7828"}, HTTP: []string{"127.0.0.1:7829"}, HTTPHosts: []string{}},
+		Auth:   config.Auth{Tokens: []config.Token{}},
+		Log:    config.Log{Level: "info", Format: "auto", SlowRequest: time.Second},
 	}
 }
 
@@ -75,13 +76,17 @@ func TestKeys_AreThoseOfConfigYAML(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	groups := doc.Content[0].Content
-	for i := 0; i < len(groups); i += 2 {
-		keys := groups[i+1].Content
-		for j := 0; j < len(keys); j += 2 {
-			want = append(want, groups[i].Value+"."+keys[j].Value)
+	var walk func(prefix string, node *yaml.Node)
+	walk = func(prefix string, node *yaml.Node) {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if key, value := prefix+node.Content[i].Value, node.Content[i+1]; value.Kind == yaml.MappingNode {
+				walk(key+".", value)
+			} else {
+				want = append(want, key)
+			}
 		}
 	}
+	walk("", doc.Content[0])
 	if diff := cmp.Diff(want, config.Keys()); diff != "" {
 		t.Errorf("keys of config.yaml and Keys() (-want +got):\n%s", diff)
 	}
@@ -191,7 +196,7 @@ func TestLoad_Listeners(t *testing.T) {
 }
 
 func TestLoad_BadFlags(t *testing.T) {
-	const tokens = "listening on other than loopback needs tokens, which this version does not have"
+	const tokens = "listening on other than loopback needs tokens (auth.tokens)"
 	for _, tt := range []struct{ key, value, want string }{
 		{"store.path", "", "is empty"},
 		{"store.path", "a\x00b", "zero byte"},
@@ -280,7 +285,7 @@ func TestLoad_Environment(t *testing.T) {
 	want := []string{
 		"store_path (environment STATED_STORE_PATH): no such key: did you mean STATED_STORE__PATH?",
 		"port (environment STATED_PORT): no such key",
-		"tokens (environment STATED_TOKENS): no such key",
+		"tokens (environment STATED_TOKENS): no such key: did you mean STATED_AUTH__TOKENS?",
 		"environment STATED_: no such key",
 		"store.path (environment STATED_store__path): no such key: did you mean STATED_STORE__PATH?",
 		`actor.batch (environment STATED_ACTOR__BATCH): "" is not a whole number, or is out of range`,
@@ -311,7 +316,7 @@ func TestLoad_AllProblemsAtOnce(t *testing.T) {
 		"limits.request_bytes (default): 64MiB is too little: want at least the 65MiB of limits.state_bytes",
 		"limits.output_bytes (default): 32MiB is too little: want at least the 65MiB of limits.state_bytes and 64KiB around it",
 		`server.redis (flag --redis): "0.0.0.0:1" is not a loopback address such as 127.0.0.1 or localhost: ` +
-			"listening on other than loopback needs tokens, which this version does not have",
+			"listening on other than loopback needs tokens (auth.tokens)",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)

@@ -48,6 +48,11 @@ func groups() []string {
 	return slices.Compact(all)
 }
 
+// isGroup reports whether there are keys below this one.
+func isGroup(key string) bool {
+	return slices.ContainsFunc(Keys(), func(k string) bool { return strings.HasPrefix(k, key+".") })
+}
+
 // nearest gives the candidate that an unknown key was probably meant to be, or nothing: one that only has more in
 // the middle or in front (mailbox, timeouts.retry_max), else the one with the fewest letters to change.
 func nearest(key string, candidates []string) string {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -60,6 +61,7 @@ func TestLoad_GoodFiles(t *testing.T) {
 		"good_all.yaml":        func(c *config.Config) { *c = allKeys() },
 		"good_redis_text.yaml": func(c *config.Config) { c.Server.Redis = []string{"127.0.0.1:7828", "[::1]:7828"} },
 		"good_redis_off.yaml":  func(c *config.Config) { c.Server.Redis = []string{} },
+		"good_tokens.yaml":     func(c *config.Config) { *c = withTokens(*c) },
 		"good_alias.yaml":      func(c *config.Config) { c.Timeouts.Request, c.Timeouts.Shutdown = 60e9, 60e9 },
 	}
 	for _, path := range mustGlob(t, "testdata/good_*.yaml") {
@@ -87,11 +89,26 @@ func allKeys() config.Config {
 			StateStoreLock: 1500e6, StateStoreRetryMax: 0, StateStoreRetryBase: 20e6, StateStoreRetryMaxDelay: 2e9,
 			StateStoreRetryJitter: 1, Request: 90e9, Shutdown: 5e9,
 		},
-		Server: config.Server{Redis: []string{
-			"localhost:0", "127.0.0.1:0", "[::1]:7828", "unix:/run/stated.sock", "unix:stated.sock",
-		}},
-		Log: config.Log{Level: "trace", Format: "console"},
+		Server: config.Server{
+			Redis:     []string{"localhost:0", "127.0.0.1:0", "[::1]:7828", "unix:/run/stated.sock", "unix:stated.sock"},
+			HTTP:      []string{"127.0.0.1:0", "unix:/run/stated.http"},
+			HTTPHosts: []string{"agents.example.org", "::1"},
+			TLS:       config.TLS{Cert: "/etc/stated/cert.pem", Key: "/etc/stated/key.pem"},
+		},
+		Auth: config.Auth{Tokens: []config.Token{{Name: "ops", File: "/etc/stated/ops.token", Role: "admin"}}},
+		Log:  config.Log{Level: "trace", Format: "console", SlowRequest: 250 * time.Millisecond},
 	}
+}
+
+// withTokens listens to the world.
+func withTokens(c config.Config) config.Config {
+	c.Server.Redis = []string{"0.0.0.0:7828"}
+	c.Server.HTTP = []string{"agents.example.org:7829"}
+	c.Auth.Tokens = []config.Token{
+		{Name: "worker-1", Secret: "0123456789abcdef", Role: "write"}, {Name: "grafana", File: "grafana.token", Role: "read"},
+	}
+	c.Log.SlowRequest = 0
+	return c
 }
 
 // mustYAML reads YAML as the values that the schema is asked about.
@@ -121,14 +138,21 @@ func mustSchema(tb testing.TB) (doc map[string]any, schema *jsonschema.Schema) {
 func TestSchema_HasTheKeys(t *testing.T) {
 	doc, _ := mustSchema(t)
 	var keys []string
-	for group, v := range doc["properties"].(map[string]any) {
-		for key, property := range v.(map[string]any)["properties"].(map[string]any) {
-			keys = append(keys, group+"."+key)
-			if text, _ := property.(map[string]any)["description"].(string); text == "" {
-				t.Errorf("%s.%s has no description in the schema", group, key)
+	var walk func(prefix string, group map[string]any)
+	walk = func(prefix string, group map[string]any) {
+		for name, v := range group["properties"].(map[string]any) {
+			key, property := prefix+name, v.(map[string]any)
+			if text, _ := property["description"].(string); text == "" {
+				t.Errorf("%s has no description in the schema", key)
+			}
+			if property["properties"] != nil {
+				walk(key+".", property)
+			} else {
+				keys = append(keys, key)
 			}
 		}
 	}
+	walk("", doc)
 	if diff := cmp.Diff(slices.Sorted(slices.Values(config.Keys())), slices.Sorted(slices.Values(keys))); diff != "" {
 		t.Errorf("Keys() and those of schema.yaml (-want +got):\n%s", diff)
 	}

@@ -27,16 +27,43 @@ func (l *loader) validate(c *Config) {
 	l.validateStore(c.Store)
 	l.validateSizes(c)
 	l.validateTimeouts(c.Timeouts)
-	for _, address := range c.Server.Redis {
-		if err := checkListener(address); err != nil {
-			l.refuse("server.redis", "%v", err)
-		}
-	}
-	if twice := repeated(c.Server.Redis); twice != "" {
-		l.refuse("server.redis", "%q is in the list twice", twice)
-	}
+	l.validateServer(c.Server, len(c.Auth.Tokens) > 0 || l.bad["auth.tokens"])
+	l.validateAuth(c.Auth)
 	l.oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, "auto", "console", "json")
+	if c.Log.SlowRequest != 0 {
+		l.wait("log.slow_request", c.Log.SlowRequest)
+	}
+}
+
+func (l *loader) validateServer(s Server, tokens bool) {
+	l.listeners("server.redis", s.Redis, tokens)
+	l.listeners("server.http", s.HTTP, tokens)
+	if !l.bad["server.redis"] {
+		for _, address := range s.HTTP {
+			if slices.Contains(s.Redis, address) && !strings.HasSuffix(address, ":0") {
+				l.clash("server.http", "%q is in server.redis, too: want another address", address)
+			}
+		}
+	}
+	for _, host := range s.HTTPHosts {
+		if strings.ContainsAny(host, "/:@ ") && net.ParseIP(host) == nil {
+			l.refuse("server.http_hosts", "%q is not a host name: want it without scheme, port and path", host)
+		}
+	}
+	l.validateTLS(s.TLS)
+}
+
+// listeners looks at the addresses of one front end.
+func (l *loader) listeners(key string, addresses []string, tokens bool) {
+	for _, address := range addresses {
+		if err := checkListener(address, tokens); err != nil {
+			l.refuse(key, "%v", err)
+		}
+	}
+	if twice := repeated(addresses); twice != "" {
+		l.refuse(key, "%q is in the list twice", twice)
+	}
 }
 
 func (l *loader) validateStore(s Store) {
@@ -163,7 +190,7 @@ func (l *loader) fits(small string, n int64, large string, room, overhead int64)
 	l.clash(large, "%s is too little: want at least the %s of %s%s", formatSize(room), formatSize(n), small, around)
 }
 
-func checkListener(address string) error {
+func checkListener(address string, tokens bool) error {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return checkSocket(address, path)
 	}
@@ -174,9 +201,9 @@ func checkListener(address string) error {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("%q has no valid port: want a number from 0 to 65535", address)
 	}
-	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+	if ip, err := netip.ParseAddr(host); !tokens && host != "localhost" && (err != nil || !ip.IsLoopback()) {
 		return fmt.Errorf("%q is not a loopback address such as 127.0.0.1 or localhost: "+
-			"listening on other than loopback needs tokens, which this version does not have", address)
+			"listening on other than loopback needs tokens (auth.tokens)", address)
 	}
 	return nil
 }

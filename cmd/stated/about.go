@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -11,8 +12,9 @@ import (
 	"github.com/stated/stated/store"
 )
 
-// version is set by the linker in a release: -ldflags "-X main.version=v0.1.0".
-var version = ""
+// These are set by the linker in a release, -ldflags "-X main.version=v0.1.0 -X main.commit=…", where the Go toolchain
+// does not see the repository.
+var version, commit string
 
 // about is what the program tells of itself.
 type about struct {
@@ -25,7 +27,7 @@ type about struct {
 
 func readAbout() about {
 	a := about{
-		Version: version, Commit: "unknown", Go: runtime.Version(),
+		Version: version, Commit: cmp.Or(commit, "unknown"), Go: runtime.Version(),
 		SQLite: store.SQLiteVersion, Schema: store.SchemaVersion(),
 	}
 	info, ok := debug.ReadBuildInfo()
@@ -36,7 +38,7 @@ func readAbout() about {
 		a.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		if s.Key == "vcs.revision" && commit == "" {
 			a.Commit = s.Value
 		}
 	}

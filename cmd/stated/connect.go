@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -21,21 +23,30 @@ import (
 
 // target says where a command of one operation finds the agents: in a daemon, or in a file.
 type target struct {
-	p    *program
-	addr string
-	db   string
+	p         *program
+	addr      string
+	db        string
+	tokenFile string
+	tls       bool
+	tlsCA     string
 }
 
 func (t *target) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.addr, "addr", "", "address of the daemon: host:port or unix:/path (or STATED_ADDR; default server.redis)")
 	cmd.Flags().StringVar(&t.db, "db", "", "work on this file itself, without a daemon")
+	cmd.Flags().StringVar(&t.tokenFile, "token-file", "", "file with the token for the daemon (or the token itself in STATED_TOKEN)")
+	cmd.Flags().BoolVar(&t.tls, "tls", false, "speak TLS with the daemon")
+	cmd.Flags().StringVar(&t.tlsCA, "tls-ca", "", "trust the authorities in this PEM file in place of the system's; implies --tls")
 	exclusive(cmd, "addr", "db")
+	for _, flag := range []string{"token-file", "tls", "tls-ca"} {
+		exclusive(cmd, flag, "db")
+	}
 	before(cmd, t.check)
 }
 
 // check looks at the target before anything is read or connected. STATED_ADDR counts when no flag is given.
 func (t *target) check(cmd *cobra.Command) error {
-	for name, value := range map[string]string{"addr": t.addr, "db": t.db} {
+	for name, value := range map[string]string{"addr": t.addr, "db": t.db, "token-file": t.tokenFile, "tls-ca": t.tlsCA} {
 		if value == "" && cmd.Flags().Changed(name) {
 			return usagef("--%s is empty", name)
 		}
@@ -87,21 +98,54 @@ func (t *target) do(ctx context.Context, why purpose, f func(context.Context, pr
 	}
 	timeout, cancel := context.WithTimeout(ctx, loaded.Timeouts.Request)
 	defer cancel()
-	client, err := resp.Dial(timeout, addr, resp.ClientOptions{})
+	options, err := t.clientOptions()
 	if err != nil {
-		if ctx.Err() != nil {
-			return errInterrupted
-		}
-		return unreachable(addr, err)
+		return err
+	}
+	client, err := resp.Dial(timeout, addr, options)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errInterrupted
+	case err != nil:
+		return t.unreachable(addr, options, err)
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
 	return f(ctx, protocol.Methods{Handler: bounded{client, loaded.Timeouts.Request}})
 }
 
-func unreachable(addr string, err error) error {
+// clientOptions are what the daemon wants to see of a client.
+func (t *target) clientOptions() (o resp.ClientOptions, err error) {
+	o.Token = t.p.getenv("STATED_TOKEN")
+	if t.tokenFile != "" {
+		if o.Token, err = readToken(t.tokenFile); err != nil {
+			return o, usagef("--token-file: %w", err)
+		}
+	}
+	if t.tls || t.tlsCA != "" {
+		o.TLS, err = clientTLS(t.tlsCA)
+	}
+	return o, err
+}
+
+func (t *target) unreachable(addr string, o resp.ClientOptions, err error) error {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, protocol.CodeUnauthenticated) && o.Token == "":
+		return protocol.Errorf(protocol.CodeUnauthenticated,
+			"the daemon at %s wants a token: name a file that holds it with --token-file, or put it into STATED_TOKEN", addr).Because(err)
+	case errors.Is(err, protocol.CodeUnauthenticated):
+		return protocol.Errorf(protocol.CodeUnauthenticated, "the daemon at %s does not know this token", addr).Because(err)
+	case errors.As(err, &certificate):
+		return protocol.Errorf(protocol.CodeUnavailable,
+			"the certificate of %s is not to be trusted (%w): name its authority with --tls-ca", addr, certificate.Err)
+	}
+	hint := ""
+	if o.TLS == nil && errors.Is(err, io.EOF) {
+		hint = "; if it speaks TLS, say --tls"
+	}
 	return protocol.Errorf(protocol.CodeUnavailable,
-		"no daemon answers at %s (%s): start one with `stated serve`, name its address with --addr, or work on the file with --db FILE",
-		addr, message(err)).Because(err)
+		"no daemon answers at %s (%s%s): start one with `stated serve`, name its address with --addr, or work on the file with --db FILE",
+		addr, message(err), hint).Because(err)
 }
 
 func (t *target) address(c config.Config) (string, error) {

@@ -4,62 +4,112 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"runtime"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/stated/stated/actor"
 	"github.com/stated/stated/config"
+	"github.com/stated/stated/protocol/auth"
+	"github.com/stated/stated/protocol/httpapi"
+	"github.com/stated/stated/protocol/limit"
 	"github.com/stated/stated/protocol/resp"
 	"github.com/stated/stated/store"
 )
 
-// daemon is a running server: the store, its writer and the listeners, stopped in the reverse order.
+// daemon is a running server: the store, its writer, the front ends and their listeners, stopped in the reverse order.
 type daemon struct {
-	config    config.Config
+	loaded    *config.Loaded // as at the start, but for what a reload has changed since
 	log       zerolog.Logger
+	tokens    *auth.Keyring
+	cert      *certificate // nil without TLS
 	store     *store.Store
 	actor     *actor.Actor
-	server    *resp.Server
-	listeners []net.Listener
+	watch     watch
+	fronts    map[string]front
+	listeners []listener
 	wg        sync.WaitGroup
 }
 
+// front is a front end: a protocol on the wire.
+type front interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Connections() int
+}
+
 // newDaemon opens the store and binds the listeners. Whatever fails, nothing stays open.
-func newDaemon(ctx context.Context, c config.Config, log zerolog.Logger) (_ *daemon, err error) {
-	if len(c.Server.Redis) == 0 {
-		return nil, usagef("there is nothing to listen on: server.redis is empty")
+func newDaemon(ctx context.Context, loaded *config.Loaded, log zerolog.Logger) (_ *daemon, err error) {
+	c := loaded.Config
+	if len(c.Server.Redis)+len(c.Server.HTTP) == 0 {
+		return nil, usagef("there is nothing to listen on: server.redis and server.http are empty")
 	}
-	d := &daemon{config: c, log: log}
+	d := &daemon{loaded: loaded, log: log, watch: newWatch(c, log)}
+	if d.tokens, err = newKeyring(c.Auth); err != nil {
+		return nil, err
+	}
+	if d.cert, err = newCertificate(c.Server.TLS); err != nil {
+		return nil, err
+	}
 	options := storeOptions(c)
-	options.Logger = log
+	options.Logger, options.OnCheckpoint = log, d.watch.metrics.checkpoint
 	if d.store, err = store.Open(ctx, c.Store.Path, options); err != nil {
 		return nil, err
 	}
 	actorOptions := actorOptions(c)
 	actorOptions.Logger = log
+	actorOptions.OnCommit, actorOptions.OnLockWait = d.watch.metrics.commit, d.watch.metrics.lockWait
 	d.actor = actor.New(d.store, actorOptions)
-	d.server = resp.New(d.actor, resp.Options{
-		RequestBytes: int(c.Limits.RequestBytes), InflightBytes: int(c.Limits.InflightBytes),
-		OutputBytes: int(c.Limits.OutputBytes), StateBytes: c.Limits.StateBytes, Connections: c.Limits.Connections,
-		RequestTimeout: c.Timeouts.Request, Version: readAbout().Version, Info: d.info, Logger: log,
-	})
-	for _, addr := range c.Server.Redis {
-		l, err := listen(ctx, addr)
-		if err != nil {
-			return nil, errors.Join(err, d.stop(ctx))
-		}
-		d.listeners = append(d.listeners, l)
+	d.watch.over(d.actor, d.store)
+	d.fronts = d.newFronts(c)
+	d.watch.metrics.show(d.actor, d.store, d.connections())
+	if err := d.listen(ctx, c.Server); err != nil {
+		return nil, errors.Join(err, d.stop(ctx))
 	}
 	return d, nil
+}
+
+func (d *daemon) newFronts(c config.Config) map[string]front {
+	inflight := limit.NewBytes(int(c.Limits.InflightBytes), c.Timeouts.Request)
+	connections := limit.NewConnections(c.Limits.Connections)
+	h := observed{d.actor, d.watch.metrics, d.watch.slow}
+	return map[string]front{
+		frontRedis: resp.New(h, resp.Options{
+			RequestBytes: int(c.Limits.RequestBytes), OutputBytes: int(c.Limits.OutputBytes), StateBytes: c.Limits.StateBytes,
+			Inflight: inflight, Connections: connections, Tokens: d.tokens,
+			RequestTimeout: c.Timeouts.Request, Version: readAbout().Version, Info: d.sections,
+			Refused: d.watch.metrics.refused(frontRedis), Logger: d.log,
+		}),
+		frontHTTP: httpapi.New(h, httpapi.Options{
+			RequestBytes: int(c.Limits.RequestBytes), StateBytes: c.Limits.StateBytes,
+			Inflight: inflight, Connections: connections, Tokens: d.tokens, Hosts: c.Server.HTTPHosts,
+			RequestTimeout: c.Timeouts.Request, Version: readAbout().Version, Info: d.members, Logger: d.log,
+			Alive: d.watch.vitals.alive, Ready: d.checks, Metrics: d.watch.metrics.handler(d.log),
+			Refused: d.watch.metrics.refused(frontHTTP),
+		}),
+	}
+}
+
+func (d *daemon) listen(ctx context.Context, c config.Server) error {
+	redis, err := listen(ctx, frontRedis, c.Redis, d.cert)
+	d.listeners = append(d.listeners, redis...)
+	if err != nil {
+		return err
+	}
+	http, err := listen(ctx, frontHTTP, c.HTTP, d.cert)
+	d.listeners = append(d.listeners, http...)
+	if err != nil {
+		return err
+	}
+	for _, l := range d.listeners {
+		if l.exposed() && !l.tls {
+			d.log.Warn().Str("address", l.Addr().String()).
+				Msg("tokens and states can be read on their way: set server.tls, or let only a proxy that speaks TLS connect")
+		}
+	}
+	return nil
 }
 
 // start serves the listeners. The channel gives the first failure of a listener or of the writer.
@@ -67,7 +117,7 @@ func (d *daemon) start() <-chan error {
 	failed := make(chan error, len(d.listeners)+1)
 	for _, l := range d.listeners {
 		d.wg.Go(func() {
-			if err := d.server.Serve(l); err != nil {
+			if err := d.fronts[l.front].Serve(l); err != nil {
 				failed <- fmt.Errorf("listener %s: %w", l.Addr(), err)
 			}
 		})
@@ -81,12 +131,13 @@ func (d *daemon) start() <-chan error {
 
 // stop ends the clients, then the writer, then the store, so that each still has what it needs. It ends with ctx.
 func (d *daemon) stop(ctx context.Context) error {
+	d.watch.vitals.stopping.Store(true)
 	// Shortly before the time is up, those who still wait are told so, instead of being cut off without an answer.
 	early, cancel := almost(ctx)
 	defer cancel()
 	told := make(chan error, 1)
 	inTime := context.AfterFunc(early, func() { told <- d.actor.Close(early) })
-	err := d.server.Shutdown(ctx)
+	err := d.stopFronts(ctx)
 	if !inTime() {
 		err = errors.Join(err, <-told)
 	}
@@ -98,7 +149,21 @@ func (d *daemon) stop(ctx context.Context) error {
 	}
 	err = errors.Join(err, d.actor.Close(ctx))
 	d.wg.Wait()
+	d.watch.slow.close()
 	return errors.Join(err, d.store.Close())
+}
+
+// stopFronts ends all clients at once, whichever way they came.
+func (d *daemon) stopFronts(ctx context.Context) error {
+	errs := make(chan error, len(d.fronts))
+	for _, f := range d.fronts {
+		go func() { errs <- f.Shutdown(ctx) }()
+	}
+	var err error
+	for range d.fronts {
+		err = errors.Join(err, <-errs)
+	}
+	return err
 }
 
 // almost gives a context that ends when nine tenths of the time of ctx have passed.
@@ -110,121 +175,13 @@ func almost(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)*9/10)
 }
 
-func (d *daemon) addresses() []string {
+// addresses are those of a front end.
+func (d *daemon) addresses(front string) []string {
 	var list []string
 	for _, l := range d.listeners {
-		list = append(list, l.Addr().String())
+		if l.front == front {
+			list = append(list, l.Addr().String())
+		}
 	}
 	return list
-}
-
-// socketMode lets the owner and the group connect.
-const socketMode = 0o660
-
-// listen binds host:port, or unix:/path. A socket that a daemon left behind when it was killed is replaced; one that
-// still answers, or anything that is no socket, is not.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	path, isUnix := strings.CutPrefix(addr, "unix:")
-	var config net.ListenConfig
-	if !isUnix {
-		l, err := config.Listen(ctx, "tcp", addr)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("cannot listen on %s: %w (is another daemon running? name another address with --redis)", addr, cause(err))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("cannot listen on %s: %w", addr, cause(err))
-		}
-		return l, nil
-	}
-	if err := removeStale(ctx, path); err != nil {
-		return nil, err
-	}
-	l, err := config.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", addr, cause(err))
-	}
-	if err := os.Chmod(path, socketMode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return usagef("%s exists and is not a socket", path)
-	}
-	var dialer net.Dialer
-	c, err := dialer.DialContext(ctx, "unix", path)
-	if err == nil {
-		return errors.Join(fmt.Errorf("%s is in use by another process", path), c.Close())
-	}
-	return os.Remove(path)
-}
-
-// cause gives what the system said, without what the message says already.
-func cause(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
-	}
-	return err
-}
-
-func splitAddr(addr string) (host, port string) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr, ""
-	}
-	return host, port
-}
-
-// pinnedBy names the processes that keep the write-ahead log from ending.
-func pinnedBy(pin *store.Pin) string {
-	switch {
-	case pin == nil:
-		return ""
-	case len(pin.Pids) == 0:
-		return "unknown"
-	}
-	return strings.Trim(strings.ReplaceAll(fmt.Sprint(pin.Pids), " ", ","), "[]")
-}
-
-// info is what INFO shows of the writer and the store.
-func (d *daemon) info() []resp.Section {
-	s, a, v := d.store.Info(), d.actor.Info(), readAbout()
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return []resp.Section{{Name: "stated", Fields: []resp.Field{
-		{Key: "commit", Value: v.Commit},
-		{Key: "sqlite_version", Value: s.SQLiteVersion},
-		{Key: "schema_version", Value: strconv.Itoa(s.SchemaVersion)},
-		{Key: "path", Value: s.Path},
-		{Key: "store_id", Value: s.StoreID},
-		{Key: "durability", Value: string(s.Durability)},
-		{Key: "ofd_locks", Value: strconv.FormatBool(s.OFDLocks)},
-		{Key: "health", Value: string(s.Health.State)},
-		{Key: "health_reason", Value: s.Health.Reason},
-		{Key: "db_bytes", Value: number(s.DBBytes)},
-		{Key: "wal_bytes", Value: number(s.WALBytes)},
-		{Key: "wal_pinned_by", Value: pinnedBy(s.WALPin)},
-		{Key: "checkpoints", Value: number(s.Checkpoints)},
-		{Key: "checkpoints_between_batches", Value: number(s.WALEnded)},
-		{Key: "checkpoint_longest_pause_ms", Value: number(s.LongestEnd.Milliseconds())},
-		{Key: "checkpoints_failed", Value: number(s.CheckpointErr)},
-		{Key: "goroutines", Value: strconv.Itoa(runtime.NumGoroutine())},
-		{Key: "mailbox_depth", Value: strconv.Itoa(a.Waiting)},
-		{Key: "batches", Value: number(a.Batches)},
-		{Key: "batch_requests", Value: number(a.Requests)},
-		{Key: "batch_largest", Value: number(a.LargestBatch)},
-		{Key: "lock_retries", Value: number(s.LockRetries)},
-		{Key: "lock_gave_up", Value: number(s.LockGaveUp)},
-		{Key: "outside_writes", Value: number(s.OutsideWrites)},
-		{Key: "in_doubt", Value: number(s.InDoubt)},
-	}}}
 }

@@ -83,7 +83,7 @@ func (p *program) printReport(r *store.Report, deep, asJSON bool) error {
 		}
 	}
 	if n := len(r.Problems); n > 0 {
-		return protocol.Errorf(protocol.CodeCorrupt, "%s is damaged, in %d places", r.Path, n)
+		return protocol.Errorf(protocol.CodeCorrupt, "%s is damaged, problems found: %d", r.Path, n)
 	}
 	if !asJSON {
 		_, err := fmt.Fprintln(p.out, "sound")

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,7 +21,8 @@ func newServeCommand(p *program) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the daemon",
 		Long: `serve runs the daemon on one SQLite file until it gets SIGTERM or SIGINT. Then it accepts no more clients, finishes
-what it has begun within timeouts.shutdown, and ends; a second signal ends it at once.
+what it has begun within timeouts.shutdown, and ends; a second signal ends it at once. At SIGHUP it reads log.level,
+auth.tokens with their files, and the certificate again; if anything is wrong with them, all stays as it was.
 
 ` + exitHelp,
 		Args: args(0, 0, "no arguments"),
@@ -26,33 +31,34 @@ what it has begun within timeouts.shutdown, and ends; a second signal ends it at
 			if err != nil {
 				return err
 			}
-			log := newLogger(p.err, loaded.Log)
-			d, err := newDaemon(cmd.Context(), loaded.Config, log)
+			setLevel(loaded.Log)
+			log := p.newLogger(loaded.Log)
+			d, err := newDaemon(cmd.Context(), loaded, log)
 			if err != nil {
 				return err
 			}
 			if err := d.greet(p.out); err != nil {
 				log.Warn().Err(err).Msg("standard output cannot be written")
 			}
-			return d.run(cmd.Context())
+			return d.run(cmd.Context(), p.config)
 		},
 	}
 	addFileFlag(cmd, p)
+	cmd.Flags().Var(&settingFlag{p: p, key: "server.http", flag: "--http"}, "http",
+		"listen for HTTP, likewise (server.http)")
 	cmd.Flags().Var(&settingFlag{p: p, key: "server.redis", flag: "--redis"}, "redis",
 		"listen for the Redis protocol: host:port or unix:/path, commas between several; empty = off (server.redis)")
 	return cmd
 }
 
-// newLogger makes the program's logger as the configuration has it.
-func newLogger(to io.Writer, c config.Log) zerolog.Logger {
+// newLogger makes the program's logger; its level is that of the program, see setLevel.
+func (p *program) newLogger(c config.Log) zerolog.Logger {
+	to := p.err
 	if c.Format == "console" || c.Format == "auto" && isTerminal(to) {
-		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.RFC3339}
+		plain := !isTerminal(to) || p.getenv("NO_COLOR") != "" // https://no-color.org
+		to = zerolog.ConsoleWriter{Out: to, TimeFormat: time.RFC3339, NoColor: plain}
 	}
-	level, err := zerolog.ParseLevel(c.Level)
-	if err != nil { // the configuration was validated
-		level = zerolog.InfoLevel
-	}
-	return zerolog.New(to).Level(level).With().Timestamp().Logger()
+	return zerolog.New(to).With().Timestamp().Logger()
 }
 
 // greet tells a person where the daemon is and how to try it.
@@ -60,34 +66,62 @@ func (d *daemon) greet(to io.Writer) error {
 	info := d.store.Info()
 	text := fmt.Sprintf("stated %s keeps %s\n", readAbout().Version, info.Path)
 	for _, l := range d.listeners {
-		text += "  " + tryIt(l.Addr().Network(), l.Addr().String())
+		text += "  " + d.tryIt(l)
 	}
 	text += fmt.Sprintf("  look   sqlite3 -readonly '%s' 'select * from agent_state'\n", info.Path)
 	_, err := io.WriteString(to, text)
 	return err
 }
 
-func tryIt(network, addr string) string {
-	if network == "unix" {
-		return fmt.Sprintf("redis  unix:%s   try: redis-cli -s %s state.save alice '{\"turn\":1}'\n", addr, addr)
-	}
+// tryIt shows how a client without anything but its command line reaches a listener.
+func (d *daemon) tryIt(l listener) string {
+	addr := l.Addr().String()
 	host, port := splitAddr(addr)
-	return fmt.Sprintf("redis  %s   try: redis-cli -h %s -p %s state.save alice '{\"turn\":1}'\n", addr, host, port)
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		host = "localhost" // it is one of many
+	}
+	isUnix := l.Addr().Network() == "unix"
+	if l.front == frontHTTP {
+		url, args := "http://"+net.JoinHostPort(host, port), ""
+		switch {
+		case isUnix:
+			url, args = "http://stated", "--unix-socket "+addr+" "
+		case l.tls:
+			url = "https://" + net.JoinHostPort(host, port)
+		}
+		if d.tokens.Required() {
+			args += `-H "Authorization: Bearer $TOKEN" `
+		}
+		return fmt.Sprintf("http   %s   try: curl %s%s/v1/agents/alice\n", addr, args, url)
+	}
+	args := fmt.Sprintf("-h %s -p %s", host, port)
+	switch {
+	case isUnix:
+		args = "-s " + addr
+	case l.tls:
+		args += " --tls"
+	}
+	login := ""
+	if d.tokens.Required() {
+		login = `REDISCLI_AUTH="$TOKEN" `
+	}
+	return fmt.Sprintf("redis  %s   try: %sredis-cli %s state.save alice '{\"turn\":1}'\n", addr, login, args)
 }
 
 // run serves until ctx ends or something fails, and stops in order.
-func (d *daemon) run(ctx context.Context) error {
+func (d *daemon) run(ctx context.Context, load func() (*config.Loaded, error)) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	failed := d.start()
+	defer d.watch.answer()()
+	d.watch.manager.ready(d.status())
 	d.log.Info().Str("path", d.store.Info().Path).Str("store_id", d.store.Info().StoreID).
-		Strs("redis", d.addresses()).Str("durability", d.config.Store.Durability).Msg("ready")
-	var err error
-	select {
-	case <-ctx.Done():
-		d.log.Info().Msg("stopping: finishing what was begun")
-	case err = <-failed:
-		d.log.Error().Err(err).Msg("stopping after a failure")
-	}
-	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.config.Timeouts.Shutdown)
+		Strs("redis", d.addresses(frontRedis)).Strs("http", d.addresses(frontHTTP)).Bool("tls", d.cert != nil).
+		Int("tokens", len(d.loaded.Auth.Tokens)).Str("durability", d.loaded.Store.Durability).Msg("ready")
+	err := d.untilStopped(ctx, failed, hangup, load)
+	d.watch.manager.stopping("finishing what was begun")
+	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.loaded.Timeouts.Shutdown)
 	defer cancel()
 	if stopErr := d.stop(timeout); stopErr != nil && err == nil {
 		err = stopErr
@@ -96,4 +130,24 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Info().Msg("stopped")
 	}
 	return err
+}
+
+// untilStopped blocks until ctx ends or something fails, which it gives back.
+func (d *daemon) untilStopped(
+	ctx context.Context, failed <-chan error, hangup <-chan os.Signal, load func() (*config.Loaded, error),
+) error {
+	for {
+		select {
+		case <-hangup:
+			d.watch.manager.reloading()
+			d.reload(load)
+			d.watch.manager.ready(d.status())
+		case <-ctx.Done():
+			d.log.Info().Msg("stopping: finishing what was begun")
+			return nil
+		case err := <-failed:
+			d.log.Error().Err(err).Msg("stopping after a failure")
+			return err
+		}
+	}
 }

@@ -3,28 +3,14 @@ package resp
 import (
 	"context"
 	"sync"
-	"time"
 
-	"golang.org/x/sync/semaphore"
-
-	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/limit"
 )
-
-// budget is the memory that the commands of all connections may take together.
-type budget struct {
-	sem     *semaphore.Weighted
-	total   int
-	timeout time.Duration
-}
-
-func newBudget(total int, timeout time.Duration) *budget {
-	return &budget{sem: semaphore.NewWeighted(int64(total)), total: total, timeout: timeout}
-}
 
 // account is the part of the budget that one connection holds. What it uses up to a read buffer's worth is
 // free; the rest is held in steps, so that small commands do not touch the shared semaphore each time.
 type account struct {
-	budget *budget
+	budget *limit.Bytes
 
 	mu   sync.Mutex
 	used int // bytes of commands that were read and not yet answered
@@ -50,9 +36,9 @@ func (a *account) take(ctx context.Context, n int, before func()) error {
 	if more <= 0 {
 		return nil
 	}
-	if !a.budget.sem.TryAcquire(int64(more)) {
+	if !a.budget.TryAcquire(more) {
 		before()
-		if err := a.budget.wait(ctx, more); err != nil {
+		if err := a.budget.Acquire(ctx, more); err != nil {
 			return err
 		}
 	}
@@ -74,7 +60,7 @@ func (a *account) give(n int) {
 func (a *account) trim() {
 	if excess := a.held - a.needed(); excess > 0 {
 		a.held -= excess
-		a.budget.sem.Release(int64(excess))
+		a.budget.Release(excess)
 	}
 }
 
@@ -90,14 +76,4 @@ func (a *account) usedBytes() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.used
-}
-
-func (b *budget) wait(ctx context.Context, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
-	defer cancel()
-	if n <= b.total && b.sem.Acquire(ctx, int64(n)) == nil {
-		return nil
-	}
-	return protocol.Errorf(protocol.CodeOverloaded,
-		"the commands of all connections take more than %d bytes (limits.inflight_bytes)", b.total)
 }

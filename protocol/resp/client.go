@@ -3,7 +3,7 @@ package resp
 import (
 	"cmp"
 	"context"
-	"errors"
+	"crypto/tls"
 	"net"
 	"strings"
 	"sync"
@@ -17,6 +17,10 @@ import (
 type ClientOptions struct {
 	// Name is shown by CLIENT LIST; it has no blanks. Default none.
 	Name string
+	// Token authenticates the client. Default none.
+	Token string
+	// TLS encrypts the connections; the name of the server is that of the address, unless it is set. Default none.
+	TLS *tls.Config
 	// Connections is how many connections share the requests. Requests that were started and not yet answered
 	// keep their order on one connection only. Default 1.
 	Connections int
@@ -57,7 +61,8 @@ type Client struct {
 var _ protocol.Handler = (*Client)(nil)
 
 // Dial connects to a server at host:port or unix:/path. It blocks until the server has answered a first time,
-// ctx ends or the dial timeout is over, and returns UNAVAILABLE if it cannot be reached. ctx is not used later.
+// ctx ends or the dial timeout is over, and returns UNAVAILABLE if it cannot be reached, UNAUTHENTICATED if it does
+// not take the token. ctx is not used later.
 func Dial(ctx context.Context, addr string, o ClientOptions) (*Client, error) {
 	o = o.withDefaults()
 	if !printable(o.Name) {
@@ -105,63 +110,27 @@ func (c *Client) Start(ctx context.Context, r *protocol.Request) {
 	defer l.senders.RUnlock()
 	select {
 	case <-c.closed: // nobody looks into the queue any more
-		r.Answer(protocol.Reply{Err: errClosed()})
+		r.Answer(protocol.Reply{Err: protocol.ClientClosed()})
 		return
 	default:
+	}
+	if ctx.Err() != nil { // the queue has room most of the time
+		r.Answer(protocol.Reply{Err: protocol.NotSent(ctx)})
+		return
 	}
 	select {
 	case l.queue <- r:
 	case <-ctx.Done():
-		r.Answer(protocol.Reply{Err: gaveUp(ctx)})
+		r.Answer(protocol.Reply{Err: protocol.NotSent(ctx)})
 	case <-c.closed:
-		r.Answer(protocol.Reply{Err: errClosed()})
+		r.Answer(protocol.Reply{Err: protocol.ClientClosed()})
 	}
 }
 
 // Wait implements [protocol.Handler].
 func (c *Client) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
-	select {
-	case reply := <-r.Reply():
-		return reply
-	default:
-	}
-	select {
-	case reply := <-r.Reply():
-		return reply
-	case <-ctx.Done():
-	}
-	if r.Leave() {
-		return protocol.Reply{Err: gaveUp(ctx)}
-	}
-	select {
-	case reply := <-r.Reply(): // it came at the last moment
-		return reply
-	default:
-	}
-	code, what := protocol.CodeCanceled, "the caller gave up before the reply came"
-	if r.Op().Writes() {
-		code, what = protocol.CodeUnknown, "the caller gave up after the request was sent: it may or may not have been applied"
-	}
-	return protocol.Reply{Err: protocol.Errorf(code, "%s", what).Because(reason(ctx))}
+	return protocol.Await(ctx, r)
 }
-
-// gaveUp is the error of a request that was not sent before its context ended.
-func gaveUp(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return protocol.Errorf(protocol.CodeOverloaded, "not sent before the deadline").Because(reason(ctx))
-	}
-	return protocol.Errorf(protocol.CodeCanceled, "the caller gave up before the request was sent").Because(reason(ctx))
-}
-
-// reason keeps both, the error of a context and the cause that its owner gave.
-func reason(ctx context.Context) error {
-	if cause := context.Cause(ctx); cause != ctx.Err() { //nolint:errorlint // is it the very same
-		return errors.Join(ctx.Err(), cause)
-	}
-	return ctx.Err()
-}
-
-func errClosed() error { return protocol.Errorf(protocol.CodeUnavailable, "the client is closed") }
 
 // splitAddress tells the network of an address.
 func splitAddress(addr string) (network, address string) {

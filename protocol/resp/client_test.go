@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/protocoltest"
 	"github.com/stated/stated/protocol/resp"
 )
 
@@ -40,9 +41,9 @@ func must(op protocol.Op, err error) protocol.Op {
 
 // Everything that the handler answers comes out at the other end of the wire.
 func TestClient_sameAsHandler(t *testing.T) {
-	fill := func(f *fake) *fake {
+	fill := func(f *protocoltest.Memory) *protocoltest.Memory {
 		for _, id := range []string{"a", "b", "c"} {
-			f.put(id, `{"id":"`+id+`"}`)
+			f.Put(id, `{"id":"`+id+`"}`)
 		}
 		return f
 	}
@@ -70,8 +71,8 @@ func TestClient_sameAsHandler(t *testing.T) {
 		must(protocol.Load("d")), must(protocol.Bulk(must(protocol.Load("a")), must(protocol.Load("b")))),
 		protocol.Clear(), must(protocol.Count("")),
 	}
-	_, addr := serve(t, fill(newFake()), resp.Options{})
-	c, direct := dial(t, addr, resp.ClientOptions{Name: "test"}), fill(newFake())
+	_, addr := serve(t, fill(protocoltest.New()), resp.Options{})
+	c, direct := dial(t, addr, resp.ClientOptions{Name: "test"}), fill(protocoltest.New())
 	for i, op := range ops {
 		want, wantErr := protocol.Do(t.Context(), direct, op)
 		got, gotErr := protocol.Do(t.Context(), c, op)
@@ -104,7 +105,7 @@ func errorText(err error) string {
 }
 
 func TestClient_refused(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{StateBytes: 100})
+	_, addr := serve(t, protocoltest.New(), resp.Options{StateBytes: 100})
 	c := dial(t, addr, resp.ClientOptions{})
 	ctx := t.Context()
 	if _, err := protocol.Do(ctx, c, must(protocol.Scan(0, 1))); !errors.Is(err, protocol.CodeInvalid) {
@@ -147,7 +148,7 @@ func TestClient_Dial(t *testing.T) {
 		t.Errorf("a bad name: %v", err)
 	}
 	unix := unixListener(t)
-	serveOn(t, unix, newFake(), resp.Options{})
+	serveOn(t, unix, protocoltest.New(), resp.Options{})
 	c := dial(t, "unix:"+unix.Addr().String(), resp.ClientOptions{})
 	if _, err := c.Save(t.Context(), "a", []byte("1")); err != nil {
 		t.Error(err)
@@ -157,7 +158,7 @@ func TestClient_Dial(t *testing.T) {
 func TestClient_concurrent(t *testing.T) {
 	for _, o := range []resp.ClientOptions{{}, {Connections: 3}, {InFlight: 1}, {InFlight: 7}} {
 		t.Run(fmt.Sprintf("%d connections, %d in flight", o.Connections, o.InFlight), func(t *testing.T) {
-			f := newFake()
+			f := protocoltest.New()
 			_, addr := serve(t, f, resp.Options{})
 			c := dial(t, addr, o)
 			var callers sync.WaitGroup
@@ -165,8 +166,8 @@ func TestClient_concurrent(t *testing.T) {
 				callers.Go(func() { hammer(t, c, fmt.Sprintf("agent-%d", i)) })
 			}
 			callers.Wait()
-			if f.len() != 20 {
-				t.Errorf("%d agents", f.len())
+			if f.Len() != 20 {
+				t.Errorf("%d agents", f.Len())
 			}
 		})
 	}
@@ -194,7 +195,7 @@ func hammer(t *testing.T, c *resp.Client, id string) {
 
 // Requests that were started one behind the other are performed in that order.
 func TestClient_startedInOrder(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	_, addr := serve(t, f, resp.Options{})
 	c := dial(t, addr, resp.ClientOptions{InFlight: 10})
 	var all []*protocol.Request
@@ -314,7 +315,7 @@ func TestClient_nonsense(t *testing.T) {
 }
 
 func TestClient_reconnect(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	path := filepath.Join(t.TempDir(), "s") // a port could be taken by somebody else meanwhile
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -346,9 +347,9 @@ func TestClient_reconnect(t *testing.T) {
 }
 
 func TestClient_deadline(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	release, started := make(chan struct{}), make(chan struct{}, 10)
-	f.before = func(_ context.Context, _ *protocol.Request) *protocol.Reply {
+	f.Before = func(_ context.Context, _ *protocol.Request) *protocol.Reply {
 		started <- struct{}{}
 		<-release
 		return nil
@@ -387,10 +388,58 @@ func TestClient_deadline(t *testing.T) {
 	}
 }
 
+// A context that has ended before lets nothing be sent.
+func TestClient_endedBefore(t *testing.T) {
+	f := protocoltest.New()
+	_, addr := serve(t, f, resp.Options{})
+	c := dial(t, addr, resp.ClientOptions{})
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, stop := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer stop()
+	for ctx, want := range map[context.Context]protocol.Code{canceled: protocol.CodeCanceled, late: protocol.CodeOverloaded} {
+		for range 20 {
+			r := protocol.NewRequest(must(protocol.Save("a", []byte("1"), protocol.Condition{})))
+			c.Start(ctx, r)
+			if _, err := c.Load(t.Context(), "a"); !errors.Is(err, protocol.CodeNotFound) { // would come behind it
+				t.Fatalf("afterwards: %v", err)
+			}
+			if err := c.Wait(ctx, r).Err; !errors.Is(err, want) || !errors.Is(err, ctx.Err()) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+	}
+}
+
+// What an error's message looks like does not change its facts, whatever its code.
+func TestClient_facts(t *testing.T) {
+	f := protocoltest.New()
+	_, addr := serve(t, f, resp.Options{})
+	c := dial(t, addr, resp.ClientOptions{})
+	for _, code := range protocol.Codes() {
+		if code == protocol.CodeNotFound {
+			continue // the answer to it is null
+		}
+		for _, message := range []string{"", "some words", "index=7 is no fact", "a=", "=b", "Index=7", ": index=7"} {
+			sent := protocol.Errorf(code, "%s", message).With(protocol.FactOffset, "1").With(protocol.FactElapsed, "2s")
+			f.Before = func(context.Context, *protocol.Request) *protocol.Reply { return &protocol.Reply{Err: sent} }
+			_, err := c.Count(t.Context(), "")
+			var got *protocol.Error
+			if !errors.As(err, &got) || got.Code != code || !strings.HasSuffix(got.Message, message) {
+				t.Errorf("sent %v, got %v", sent, err)
+				continue
+			}
+			if diff := cmp.Diff(sent.Facts, got.Facts); diff != "" {
+				t.Errorf("%v: (-sent +got)\n%s", sent, diff)
+			}
+		}
+	}
+}
+
 func TestClient_Close(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	started := make(chan struct{}, 1)
-	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+	f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 		started <- struct{}{}
 		<-ctx.Done()
 		return &protocol.Reply{Err: protocol.AsError(ctx.Err())}

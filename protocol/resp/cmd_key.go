@@ -5,35 +5,38 @@ import (
 	"unicode/utf8"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 // keyCommands are those on agents without their states, and on all agents.
 func keyCommands() []spec {
-	const family = "generic"
+	const all = "O(N) where N is the number of agents"
 	return []spec{
 		{
-			name: "type", arity: 2, flags: flagRead | flagFast | flagMulti, family: family, keys: [3]int{1, 1, 1}, plan: planType,
-			summary: "Tells string or none: whether an agent exists.",
+			name: "type", arity: 2, flags: flagRead | flagFast | flagMulti, role: auth.RoleRead, family: "generic", keys: [3]int{1, 1, 1}, plan: planType,
+			args: "id", summary: "Tells whether an agent exists.", reply: "string, or none if it does not",
 		},
 		{
-			name: "keys", arity: 2, flags: flagRead, family: family, handle: keys,
-			summary: "Lists the agents that match a pattern.",
+			name: "keys", arity: 2, flags: flagRead, role: auth.RoleRead, family: "generic", handle: keys,
+			args: "pattern", summary: "Lists the agents that match a pattern.",
+			complexity: "O(N) where N is the number of agents that begin as the pattern does, up to its first special character", reply: "an array of ids",
 		},
 		{
-			name: "scan", arity: -2, flags: flagRead, family: family, handle: scan,
-			summary: "Lists agents step by step: SCAN cursor [MATCH pattern] [COUNT n] [TYPE string].",
+			name: "scan", arity: -2, flags: flagRead, role: auth.RoleRead, family: "generic", handle: scan,
+			args: "cursor [MATCH pattern] [COUNT count] [TYPE type]", summary: "Lists agents step by step.",
+			complexity: "O(N) where N is COUNT", reply: "the next cursor, 0 at the end, and an array of ids",
 		},
 		{
-			name: "dbsize", arity: 1, flags: flagRead | flagFast, family: "server", plan: planDBSize,
-			summary: "Counts the agents.",
+			name: "dbsize", arity: 1, flags: flagRead, role: auth.RoleRead, family: "server", plan: planDBSize,
+			summary: "Counts the agents.", complexity: all, reply: "an integer",
 		},
 		{
-			name: "flushdb", arity: -1, flags: flagWrite, family: "server", plan: planFlush,
-			summary: "Deletes every agent.",
+			name: "flushdb", arity: -1, flags: flagWrite, role: auth.RoleAdmin, family: "server", plan: planFlush,
+			args: "[ASYNC | SYNC]", summary: "Deletes every agent.", complexity: all, reply: "OK",
 		},
 		{
-			name: "flushall", arity: -1, flags: flagWrite, family: "server", plan: planFlush,
-			summary: "Deletes every agent.",
+			name: "flushall", arity: -1, flags: flagWrite, role: auth.RoleAdmin, family: "server", plan: planFlush,
+			args: "[ASYNC | SYNC]", summary: "Deletes every agent.", complexity: all, reply: "OK",
 		},
 	}
 }
@@ -64,7 +67,7 @@ func planFlush(args [][]byte, _ bool) (*plan, error) {
 // keys lists page by page, so that what it holds is what it answers.
 func keys(x *executor, args [][]byte) {
 	if err := checkPattern(args[1]); err != nil {
-		x.out.fail(err)
+		x.reject(err)
 		return
 	}
 	pattern := string(args[1])
@@ -111,7 +114,7 @@ func (x *executor) eachAgent(prefix, after string, most int, f func(protocol.Ent
 		if err != nil {
 			return nil //nolint:nilerr // no agent has such an id
 		}
-		reply, err := protocol.Do(x.begin(), x.c.srv.handler, op)
+		reply, err := x.doWithinStep(op)
 		if err != nil {
 			return err
 		}
@@ -156,16 +159,16 @@ type scanOptions struct {
 func scan(x *executor, args [][]byte) {
 	o, err := parseScan(args)
 	if err != nil {
-		x.out.fail(err)
+		x.reject(err)
 		return
 	}
 	op, err := protocol.Scan(o.cursor, o.count)
 	if err != nil {
-		x.out.fail(err)
+		x.reject(err)
 		return
 	}
 	defer x.finishStep()
-	reply, err := protocol.Do(x.begin(), x.c.srv.handler, op)
+	reply, err := x.doWithinStep(op)
 	var ids []string
 	if err == nil {
 		err = x.inTime(reply.Entries, func(e protocol.Entry) error {

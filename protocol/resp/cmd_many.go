@@ -1,30 +1,39 @@
 package resp
 
-import "github.com/stated/stated/protocol"
+import (
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
+)
 
 // manyCommands are those that take any number of agents.
 func manyCommands() []spec {
+	const (
+		read, write = auth.RoleRead, auth.RoleWrite
+		each        = "O(N) where N is the number of agents"
+	)
 	all, pairs := [3]int{1, -1, 1}, [3]int{1, -1, 2}
 	return []spec{
 		{
-			name: "mget", arity: -2, flags: flagRead | flagFast | flagMany | flagMulti, family: "string", keys: all, plan: planMGet,
-			summary: "Gives the states of several agents, all of one moment.",
+			name: "mget", arity: -2, flags: flagRead | flagFast | flagMany | flagMulti, role: read, family: "string", keys: all, plan: planMGet,
+			args: "id [id ...]", summary: "Gives the states of several agents, all of one moment.",
+			complexity: each, reply: "an array of states, nil for an agent that does not exist",
 		},
 		{
-			name: "mset", arity: -3, flags: flagWrite | flagMany | flagMulti, family: "string", keys: pairs, plan: planMSet,
-			summary: "Saves the states of several agents, all or none.",
+			name: "mset", arity: -3, flags: flagWrite | flagMany | flagMulti, role: write, family: "string", keys: pairs, plan: planMSet,
+			args: "id json [id json ...]", summary: "Saves the states of several agents, all or none.", complexity: each, reply: "OK",
 		},
 		{
-			name: "del", arity: -2, flags: flagWrite | flagMany | flagMulti, family: "generic", keys: all, plan: planDel,
-			summary: "Deletes agents, all or none.",
+			name: "del", arity: -2, flags: flagWrite | flagMany | flagMulti, role: write, family: "generic", keys: all, plan: planDel,
+			args: "id [id ...]", summary: "Deletes agents, all or none.", complexity: each, reply: "the number of agents that existed",
 		},
 		{
-			name: "unlink", arity: -2, flags: flagWrite | flagFast | flagMany | flagMulti, family: "generic", keys: all, plan: planDel,
-			summary: "Deletes agents, as DEL does.",
+			name: "unlink", arity: -2, flags: flagWrite | flagFast | flagMany | flagMulti, role: write, family: "generic", keys: all, plan: planDel,
+			args: "id [id ...]", summary: "Deletes agents, as DEL does.", complexity: each, reply: "the number of agents that existed",
 		},
 		{
-			name: "exists", arity: -2, flags: flagRead | flagFast | flagMany | flagMulti, family: "generic", keys: all, plan: planExists,
-			summary: "Counts which of the agents exist.",
+			name: "exists", arity: -2, flags: flagRead | flagFast | flagMany | flagMulti, role: read, family: "generic", keys: all, plan: planExists,
+			args: "id [id ...]", summary: "Counts which of the agents exist.", complexity: each,
+			reply: "an integer; an id that is repeated is counted again",
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 // transaction is what a connection has queued since MULTI, and what it watches.
@@ -12,46 +13,43 @@ type transaction struct {
 	open    bool
 	aborted bool // a command was refused; EXEC will do nothing
 	plans   []*plan
-	ops     int // of all plans
-	bytes   int // reserved bytes that the queued commands hold
+	ops     int   // of all plans
+	bytes   int   // reserved bytes that the queued commands hold
+	highest *spec // the queued command that needs the highest role
 	watched []watch
 }
 
-// watch is an agent and the revision it had, 0 for none.
-type watch struct {
-	id       string
-	revision int64
-}
-
 func multiCommands() []spec {
-	const family = "transactions"
+	const family, read = "transactions", auth.RoleRead
 	return []spec{
 		{
-			name: "multi", arity: 1, flags: flagFast | flagControl | flagInstant, family: family, handle: multi,
-			summary: "Starts a transaction: the commands that follow are queued.",
+			name: "multi", arity: 1, flags: flagFast | flagControl | flagInstant, role: read, family: family, handle: multi,
+			summary: "Starts a transaction: the commands that follow are queued.", reply: "OK",
 		},
 		{
-			name: "exec", arity: 1, flags: flagControl | flagOrdered, family: family, handle: exec,
-			summary: "Performs the queued commands, all or none.",
+			name: "exec", arity: 1, flags: flagControl | flagOrdered, role: read, family: family, handle: exec,
+			summary: "Performs the queued commands, all or none.", complexity: "that of the queued commands",
+			reply: "an array with the reply of each command, or nil if a watched agent has changed", errors: "EXECABORT, CONFLICT, and those of the queued commands",
 		},
 		{
-			name: "discard", arity: 1, flags: flagFast | flagControl | flagInstant, family: family, handle: discard,
-			summary: "Forgets the queued commands.",
+			name: "discard", arity: 1, flags: flagFast | flagControl | flagInstant, role: read, family: family, handle: discard,
+			summary: "Forgets the queued commands, and the watched agents.", complexity: "O(N) where N is the number of queued commands", reply: "OK",
 		},
 		{
-			name: "watch", arity: -2, flags: flagFast | flagControl, family: family, keys: [3]int{1, -1, 1}, handle: watchAgents,
-			summary: "Makes the next EXEC depend on agents staying unchanged.",
+			name: "watch", arity: -2, flags: flagRead | flagFast | flagControl, role: read, family: family, keys: [3]int{1, -1, 1}, handle: watchAgents,
+			args: "id [id ...]", summary: "Makes the next EXEC depend on agents staying unchanged.",
+			complexity: "O(N) where N is the number of agents", reply: "OK",
 		},
 		{
-			name: "unwatch", arity: 1, flags: flagFast | flagInstant, family: family, handle: unwatch,
-			summary: "Forgets the watched agents.",
+			name: "unwatch", arity: 1, flags: flagFast | flagInstant, role: read, family: family, handle: unwatch,
+			summary: "Forgets the watched agents.", reply: "OK",
 		},
 	}
 }
 
 func multi(x *executor, _ [][]byte) {
 	if x.tx.open {
-		x.out.fail(redisError("ERR MULTI calls can not be nested"))
+		x.reject(redisError("ERR MULTI calls can not be nested"))
 		return
 	}
 	x.tx.open = true
@@ -72,6 +70,9 @@ func (x *executor) queue(s *spec, cmd *command) {
 		x.tx.plans = append(x.tx.plans, p)
 		x.tx.ops += len(p.ops)
 		x.tx.bytes += cmd.size
+		if x.tx.highest == nil || s.role > x.tx.highest.role {
+			x.tx.highest = s
+		}
 		x.noteTransaction()
 	}
 	if err == nil {
@@ -105,7 +106,7 @@ func (x *executor) refuse(err error) {
 	if x.tx.open {
 		x.tx.aborted = true
 	}
-	x.out.fail(err)
+	x.reject(err)
 }
 
 // dropQueue forgets the queued commands and returns their bytes.
@@ -135,7 +136,7 @@ func (x *executor) noteTransaction() {
 
 func discard(x *executor, _ [][]byte) {
 	if !x.tx.open {
-		x.out.fail(redisError("ERR DISCARD without MULTI"))
+		x.reject(redisError("ERR DISCARD without MULTI"))
 		return
 	}
 	x.leaveMulti()
@@ -146,11 +147,15 @@ func exec(x *executor, _ [][]byte) {
 	tx := x.tx
 	switch {
 	case !tx.open:
-		x.instantly(func() { x.out.fail(redisError("ERR EXEC without MULTI")) })
+		x.instantly(func() { x.reject(redisError("ERR EXEC without MULTI")) })
 		return
 	case tx.aborted:
 		x.leaveMulti()
-		x.instantly(func() { x.out.fail(errExecAbort) })
+		x.instantly(func() { x.reject(errExecAbort) })
+		return
+	case tx.highest != nil && !x.grant.Allows(tx.highest.role): // it was allowed when it was queued
+		x.leaveMulti()
+		x.instantly(func() { x.reject(errNoPerm(x.grant.Name, tx.highest.name)) })
 		return
 	}
 	x.tx.bytes = 0 // the plan holds them from here on
@@ -159,7 +164,7 @@ func exec(x *executor, _ [][]byte) {
 	switch {
 	case err != nil:
 		x.c.account.give(tx.bytes)
-		x.instantly(func() { x.out.fail(err) })
+		x.instantly(func() { x.reject(err) })
 	case len(p.ops) == 0:
 		x.c.account.give(tx.bytes)
 		x.instantly(func() { x.out.array(0) })
@@ -234,71 +239,4 @@ func commandOf(op int, plans []*plan) int {
 		}
 	}
 	return len(plans)
-}
-
-func watchAgents(x *executor, args [][]byte) {
-	if x.tx.open {
-		x.out.fail(redisError("ERR WATCH inside MULTI is not allowed"))
-		return
-	}
-	fresh, ops, err := x.newWatches(args[1:])
-	if err == nil && len(ops) > 0 {
-		err = x.statWatches(fresh, ops)
-	}
-	if err != nil {
-		x.out.fail(err)
-		return
-	}
-	x.tx.watched = append(x.tx.watched, fresh...)
-	x.noteTransaction()
-	x.out.ok()
-}
-
-// newWatches gives the agents that are not watched yet. An agent watched before keeps its revision: it is the
-// older one that the client relies on.
-func (x *executor) newWatches(ids [][]byte) ([]watch, []protocol.Op, error) {
-	seen := map[string]bool{}
-	for _, w := range x.tx.watched {
-		seen[w.id] = true
-	}
-	var fresh []watch
-	var ops []protocol.Op
-	for _, id := range ids {
-		op, err := protocol.Stat(string(id))
-		if err != nil {
-			return nil, nil, err
-		}
-		if seen[op.ID()] {
-			continue
-		}
-		seen[op.ID()] = true
-		fresh, ops = append(fresh, watch{id: op.ID()}), append(ops, op)
-	}
-	if len(seen) > maxWatches {
-		return nil, nil, protocol.Errorf(protocol.CodeInvalid, "at most %d agents can be watched", maxWatches)
-	}
-	return fresh, ops, nil
-}
-
-func (x *executor) statWatches(fresh []watch, ops []protocol.Op) error {
-	op, err := protocol.Bulk(ops...)
-	if err != nil {
-		return err
-	}
-	reply, err := x.do(op)
-	if err != nil {
-		return err
-	}
-	for i, r := range reply.Replies {
-		if r.Found {
-			fresh[i].revision = r.Revision
-		}
-	}
-	return nil
-}
-
-func unwatch(x *executor, _ [][]byte) {
-	x.tx.watched = nil
-	x.noteTransaction()
-	x.out.ok()
 }

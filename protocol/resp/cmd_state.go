@@ -4,44 +4,55 @@ import (
 	"strconv"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 // stateCommands are stated's own.
 func stateCommands() []spec {
-	const family = "stated"
+	const (
+		family, read, write = "stated", auth.RoleRead, auth.RoleWrite
+		some                = "O(N) where N is the number of agents whose ids begin with the prefix"
+		skipped             = "; nil if ORSKIP skipped it"
+	)
 	key := [3]int{1, 1, 1}
 	return []spec{
 		{
-			name: "state.save", arity: -3, flags: flagWrite | flagFast | flagMulti, family: family, keys: key, plan: planStateSave,
-			summary: "Saves a state: STATE.SAVE id json [IFREV n|IFABSENT|IFEXISTS] [FOUND] [ORSKIP].",
+			name: "state.save", arity: -3, flags: flagWrite | flagFast | flagMulti, role: write, family: family, keys: key, plan: planStateSave,
+			args: "id json [IFREV revision | IFABSENT | IFEXISTS] [FOUND] [ORSKIP]", summary: "Saves the state of an agent.",
+			reply: "the revision, the time in ms and, with FOUND, 1 if the agent existed, else 0" + skipped, errors: "CONFLICT",
 		},
 		{
-			name: "state.load", arity: 2, flags: flagRead | flagFast | flagMulti, family: family, keys: key, plan: planStateLoad,
-			summary: "Gives the revision, the time of the last change and the state of an agent.",
+			name: "state.load", arity: 2, flags: flagRead | flagFast | flagMulti, role: read, family: family, keys: key, plan: planStateLoad,
+			args: "id", summary: "Gives all there is about an agent.", reply: "the revision, the time of the last change in ms, and the state; or nil",
 		},
 		{
-			name: "state.stat", arity: 2, flags: flagRead | flagFast | flagMulti, family: family, keys: key, plan: planStateStat,
-			summary: "Gives the revision, the time of the last change and the size of an agent's state.",
+			name: "state.stat", arity: 2, flags: flagRead | flagFast | flagMulti, role: read, family: family, keys: key, plan: planStateStat,
+			args: "id", summary: "Gives all there is about an agent but its state.",
+			reply: "the revision, the time of the last change in ms, and the bytes of the state; or nil",
 		},
 		{
-			name: "state.delete", arity: -2, flags: flagWrite | flagFast | flagMulti, family: family, keys: key, plan: planStateDelete,
-			summary: "Deletes an agent: STATE.DELETE id [IFREV n|IFEXISTS] [ORSKIP].",
+			name: "state.delete", arity: -2, flags: flagWrite | flagFast | flagMulti, role: write, family: family, keys: key, plan: planStateDelete,
+			args: "id [IFREV revision | IFEXISTS] [ORSKIP]", summary: "Deletes an agent.",
+			reply: "1 if it existed, else 0; and the revision" + skipped, errors: "CONFLICT",
 		},
 		{
-			name: "state.check", arity: -3, flags: flagRead | flagFast | flagMulti, family: family, keys: key, plan: planStateCheck,
-			summary: "Makes a transaction depend on an agent's revision: STATE.CHECK id n|IFABSENT|IFEXISTS [ORSKIP].",
+			name: "state.check", arity: -3, flags: flagRead | flagFast | flagMulti, role: read, family: family, keys: key, plan: planStateCheck,
+			args:    "id <revision | IFREV revision | IFABSENT | IFEXISTS> [ORSKIP]",
+			summary: "Makes a transaction depend on an agent; in MULTI only.", reply: "OK" + skipped, errors: "CONFLICT",
 		},
 		{
-			name: "state.list", arity: -1, flags: flagRead, family: family, handle: stateList,
-			summary: "Lists agents: STATE.LIST [PREFIX p] [AFTER id] [LIMIT n].",
+			name: "state.list", arity: -1, flags: flagRead, role: read, family: family, handle: stateList,
+			args: "[PREFIX prefix] [AFTER id] [LIMIT limit]", summary: "Lists agents in the order of their ids, 100 unless LIMIT says otherwise.",
+			complexity: "O(log(M)+N) where N is LIMIT and M the number of agents",
+			reply:      "an array of id, revision, time of the last change in ms, bytes of the state; fewer than LIMIT at the end",
 		},
 		{
-			name: "state.count", arity: -1, flags: flagRead, family: family, plan: planStateCount,
-			summary: "Counts agents: STATE.COUNT [PREFIX p].",
+			name: "state.count", arity: -1, flags: flagRead, role: read, family: family, plan: planStateCount,
+			args: "[PREFIX prefix]", summary: "Counts agents.", complexity: some, reply: "an integer",
 		},
 		{
-			name: "state.clear", arity: 1, flags: flagWrite, family: family, plan: planStateClear,
-			summary: "Deletes every agent.",
+			name: "state.clear", arity: 1, flags: flagWrite, role: auth.RoleAdmin, family: family, plan: planStateClear,
+			summary: "Deletes every agent.", complexity: "O(N) where N is the number of agents", reply: "the number of agents, and the revision",
 		},
 	}
 }
@@ -216,7 +227,7 @@ func stateList(x *executor, args [][]byte) {
 		_, err = protocol.List(prefix, after, limit) // eachAgent takes what is wrong for an empty list
 	}
 	if err != nil {
-		x.out.fail(err)
+		x.reject(err)
 		return
 	}
 	if limit == 0 {

@@ -4,31 +4,33 @@ import (
 	"fmt"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 func stringCommands() []spec {
-	const family = "string"
+	const family, read, write = "string", auth.RoleRead, auth.RoleWrite
 	key := [3]int{1, 1, 1}
 	return []spec{
 		{
-			name: "get", arity: 2, flags: flagRead | flagFast | flagMulti, family: family, keys: key, plan: planGet,
-			summary: "Gives the state of an agent.",
+			name: "get", arity: 2, flags: flagRead | flagFast | flagMulti, role: read, family: family, keys: key, plan: planGet,
+			args: "id", summary: "Gives the state of an agent.", reply: "the state, or nil",
 		},
 		{
-			name: "set", arity: -3, flags: flagWrite | flagMulti, family: family, keys: key, plan: planSet,
-			summary: "Saves the state of an agent: SET id json [NX|XX] [GET].",
+			name: "set", arity: -3, flags: flagWrite | flagMulti, role: write, family: family, keys: key, plan: planSet,
+			args: "id json [NX | XX] [GET]", summary: "Saves the state of an agent.",
+			reply: "OK, or nil if NX or XX does not hold; with GET the state before, or nil",
 		},
 		{
-			name: "getset", arity: 3, flags: flagWrite | flagFast | flagMulti, family: family, keys: key, plan: planGetSet,
-			summary: "Saves the state of an agent and gives the one before.",
+			name: "getset", arity: 3, flags: flagWrite | flagFast | flagMulti, role: write, family: family, keys: key, plan: planGetSet,
+			args: "id json", summary: "Saves the state of an agent and gives the one before.", reply: "the state before, or nil",
 		},
 		{
-			name: "setnx", arity: 3, flags: flagWrite | flagFast | flagMulti, family: family, keys: key, plan: planSetNX,
-			summary: "Saves the state of an agent that does not exist yet.",
+			name: "setnx", arity: 3, flags: flagWrite | flagFast | flagMulti, role: write, family: family, keys: key, plan: planSetNX,
+			args: "id json", summary: "Saves the state of an agent that does not exist yet.", reply: "1, or 0 if it exists",
 		},
 		{
-			name: "strlen", arity: 2, flags: flagRead | flagFast | flagMulti, family: family, keys: key, plan: planStrlen,
-			summary: "Gives the number of bytes of a state.",
+			name: "strlen", arity: 2, flags: flagRead | flagFast | flagMulti, role: read, family: family, keys: key, plan: planStrlen,
+			args: "id", summary: "Gives the number of bytes of a state.", reply: "an integer; 0 if there is no such agent",
 		},
 	}
 }

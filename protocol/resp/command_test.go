@@ -1,16 +1,22 @@
 package resp_test
 
 import (
+	"context"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/protocoltest"
 	"github.com/stated/stated/protocol/resp"
 )
 
 // replies are what commands answer when a and b exist, as revisions 1 and 2. Commands on one line, cut at ";",
-// belong to one connection; "~" in a reply stands for a line break. A second reply is that of RESP3.
+// belong to one connection; "~" in a reply stands for a line break, "^" for the "~" of a set. A second reply is that of RESP3.
 var replies = map[string][]string{
 	"PING":                             {"+PONG~"},
 	"ping hi":                          {"$2~hi~"},
@@ -25,7 +31,14 @@ var replies = map[string][]string{
 	"HELLO x":                          {"-ERR Protocol version is not an integer or out of range~"},
 	"HELLO 4":                          {"-NOPROTO unsupported protocol version~"},
 	"HELLO 3 SETNAME":                  {"-ERR Syntax error in HELLO option 'SETNAME'~"},
-	"HELLO 3 AUTH u p":                 {"-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?~"},
+	"HELLO 3 AUTH u p":                 {"-WRONGPASS invalid username-password pair or user is disabled.~"},
+	"HELLO 3 x":                        {"-ERR Syntax error in HELLO option 'x'~"},
+	"HELLO 3 AUTH u":                   {"-ERR Syntax error in HELLO option 'AUTH'~"},
+	"AUTH x":                           {"-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?~"},
+	"AUTH default x; PING":             {"+OK~+PONG~"},
+	"AUTH other x":                     {"-WRONGPASS invalid username-password pair or user is disabled.~"},
+	"AUTH a b c":                       {"-ERR syntax error~"},
+	"AUTH":                             {"-ERR wrong number of arguments for 'auth' command~"},
 	"CLIENT SETNAME x; CLIENT GETNAME": {"+OK~$1~x~"},
 	"CLIENT GETNAME":                   {"$-1~", "_~"},
 	`CLIENT SETNAME "a b"`:             {"-ERR Client names cannot contain spaces, newlines or special characters.~"},
@@ -39,15 +52,39 @@ var replies = map[string][]string{
 	"CLIENT KILL x":                    {"-ERR unknown subcommand 'KILL'. Try CLIENT HELP.~"},
 	"CLIENT":                           {"-ERR wrong number of arguments for 'client' command~"},
 	"CONFIG GET save":                  {"*2~$4~save~$0~~", "%1~$4~save~$0~~"},
-	"CONFIG HELP":                      {"*3~+CONFIG <subcommand> [<arg> ...]. Subcommands are:~+GET pattern ...: tells the settings that match.~+HELP: prints this help.~"},
+	"CONFIG HELP":                      {"*5~+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:~+GET pattern [pattern ...]~+    Tells the settings that tools of Redis ask for and that match.~+HELP~+    Prints this help.~"},
+	"CONFIG":                           {"-ERR wrong number of arguments for 'config' command~"},
+	"CONFIG HELP x":                    {"-ERR wrong number of arguments for 'config|help' command~"},
 	"CONFIG GET nothing":               {"*0~", "%0~"},
 	"CONFIG SET save x":                {"-ERR unknown subcommand 'SET'. Try CONFIG HELP.~"},
 	"CONFIG GET":                       {"-ERR wrong number of arguments for 'config|get' command~"},
 	"COMMAND INFO nothing":             {"*1~*-1~", "*1~_~"},
-	"COMMAND INFO get":                 {"*1~*10~$3~get~:2~*2~+readonly~+fast~:1~:1~:1~*0~*0~*0~*0~", "*1~*10~$3~get~:2~~2~+readonly~+fast~:1~:1~:1~*0~*0~*0~*0~"},
-	"COMMAND DOCS echo nothing":        {"*2~$4~echo~*4~$7~summary~$21~Answers its argument.~$5~group~$10~connection~", "%1~$4~echo~%2~$7~summary~$21~Answers its argument.~$5~group~$10~connection~"},
-	"COMMAND LIST":                     {"-ERR unknown subcommand 'LIST'. Try COMMAND HELP.~"},
-	"RESET":                            {"+RESET~"},
+	"COMMAND INFO get":                 {"*1~*10~$3~get~:2~*2~+readonly~+fast~:1~:1~:1~*3~+@string~+@fast~+@read~*0~*0~*0~", "*1~*10~$3~get~:2~^2~+readonly~+fast~:1~:1~:1~^3~+@string~+@fast~+@read~*0~*0~*0~"},
+	"COMMAND INFO client|list":         {"*1~*10~$11~client|list~:-2~*1~+admin~:0~:0~:0~*4~+@connection~+@slow~+@admin~+@dangerous~*0~*0~*0~", "*1~*10~$11~client|list~:-2~^1~+admin~:0~:0~:0~^4~+@connection~+@slow~+@admin~+@dangerous~*0~*0~*0~"},
+	"COMMAND INFO auth":                {"*1~*10~$4~auth~:-2~*2~+fast~+no_auth~:0~:0~:0~*2~+@connection~+@fast~*0~*0~*0~", "*1~*10~$4~auth~:-2~^2~+fast~+no_auth~:0~:0~:0~^2~+@connection~+@fast~*0~*0~*0~"},
+	"COMMAND DOCS echo nothing": {
+		"*2~$4~echo~*10~$7~summary~$21~Answers its argument.~$5~since~$5~1.0.0~$5~group~$10~connection~$10~complexity~$4~O(1)~$9~arguments~*1~*4~$4~name~$7~message~$4~type~$6~string~",
+		"%1~$4~echo~%5~$7~summary~$21~Answers its argument.~$5~since~$5~1.0.0~$5~group~$10~connection~$10~complexity~$4~O(1)~$9~arguments~*1~%2~$4~name~$7~message~$4~type~$6~string~",
+	},
+	"COMMAND LIST FILTERBY PATTERN *nx":        {"*1~$5~setnx~"},
+	"COMMAND LIST FILTERBY ACLCAT transaction": {"*5~$7~discard~$4~exec~$5~multi~$7~unwatch~$5~watch~"},
+	"COMMAND LIST FILTERBY MODULE x":           {"*0~"},
+	"COMMAND LIST FILTERBY x y":                {"-ERR syntax error~"},
+	"COMMAND LIST x":                           {"-ERR syntax error~"},
+	"COMMAND NOTHING":                          {"-ERR unknown subcommand 'NOTHING'. Try COMMAND HELP.~"},
+	"COMMAND COUNT x":                          {"-ERR wrong number of arguments for 'command|count' command~"},
+	"COMMAND GETKEYS MSET a 1 b 2":             {"*2~$1~a~$1~b~"},
+	"COMMAND GETKEYS MGET a b":                 {"*2~$1~a~$1~b~"},
+	"COMMAND GETKEYS GET a":                    {"*1~$1~a~"},
+	"COMMAND GETKEYS GET a b":                  {"-ERR Invalid number of arguments specified for command~"},
+	"COMMAND GETKEYS nothing":                  {"-ERR Invalid command specified~"},
+	"COMMAND GETKEYS PING":                     {"-ERR The command has no key arguments~"},
+	"INFO nothing":                             {"$0~~", "=4~txt:~"},
+	"INFO keyspace":                            {"$44~# Keyspace~db0:keys=2,expires=0,avg_ttl=0~~", "=48~txt:# Keyspace~db0:keys=2,expires=0,avg_ttl=0~~"},
+	"RESET":                                    {"+RESET~"},
+	"MULTI; AUTH default x; EXEC":              {"+OK~-ERR Command not allowed inside a transaction~-EXECABORT Transaction discarded because of previous errors.~"},
+	"MULTI; HELLO 3; EXEC":                     {"+OK~-ERR Command not allowed inside a transaction~-EXECABORT Transaction discarded because of previous errors.~"},
+	"MULTI; RESET; EXEC":                       {"+OK~+RESET~-ERR EXEC without MULTI~"},
 
 	"GET a":                          {"$7~{\"x\":1}~"},
 	"get none":                       {"$-1~", "_~"},
@@ -200,9 +237,9 @@ func TestCommands(t *testing.T) {
 
 func checkReply(t *testing.T, proto, commands string, want []string) {
 	t.Helper()
-	f := newFake()
-	f.put("a", `{"x":1}`)
-	f.put("b", `[2]`)
+	f := protocoltest.New()
+	f.Put("a", `{"x":1}`)
+	f.Put("b", `[2]`)
 	_, addr := serve(t, f, resp.Options{})
 	p := connect(t, addr)
 	p.ask("HELLO " + proto)
@@ -211,7 +248,7 @@ func checkReply(t *testing.T, proto, commands string, want []string) {
 		wire = want[len(want)-1]
 	}
 	wire = strings.ReplaceAll(wire, "~", "\r\n")
-	wire = strings.ReplaceAll(wire, "\r\n\r\n2\r\n+readonly", "\r\n~2\r\n+readonly") // the one set there is
+	wire = strings.ReplaceAll(wire, "^", "~")
 	got := p.ask(strings.ReplaceAll(commands, "; ", "\r\n"))
 	if diff := cmp.Diff(wire, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -219,7 +256,7 @@ func checkReply(t *testing.T, proto, commands string, want []string) {
 }
 
 func TestHello(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{Version: "1.2.3"})
+	_, addr := serve(t, protocoltest.New(), resp.Options{Version: "1.2.3"})
 	p := connect(t, addr)
 	want := "$6~server~$6~stated~$7~version~$5~1.2.3~$5~proto~:N~$2~id~:1~$4~mode~$10~standalone~$4~role~$6~master~$7~modules~*0~"
 	for _, c := range [][2]string{{"HELLO", "*14~" + want}, {"HELLO 3 SETNAME me", "%7~" + want}, {"HELLO 2", "*14~" + want}} {
@@ -241,11 +278,19 @@ func TestInfo(t *testing.T) {
 	more := func() []resp.Section {
 		return []resp.Section{{Name: "stated", Fields: []resp.Field{{Key: "store_id", Value: "x\ny"}}}, {Name: "store"}}
 	}
-	_, addr := serve(t, newFake(), resp.Options{Version: "1.2.3", Info: more})
+	f := protocoltest.New()
+	f.Put("a", "1")
+	_, addr := serve(t, f, resp.Options{Version: "1.2.3", Info: more})
+	_, port, _ := net.SplitHostPort(addr)
 	p := connect(t, addr)
 	all := p.ask("INFO")
 	for _, line := range []string{
 		"# Server\r\n", "redis_version:", "# Clients\r\nconnected_clients:1\r\n", "# Stats\r\n", "total_commands_processed:1\r\n",
+		"# Memory\r\nused_memory:", "\r\nused_memory_human:", "\r\nused_memory_rss:", "\r\nmaxmemory:0\r\n",
+		"# Persistence\r\nloading:0\r\n", "\r\naof_enabled:1\r\n", "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n",
+		"# CPU\r\nused_cpu_sys:", "# Modules\r\n\r\n", "# Cluster\r\ncluster_enabled:0\r\n",
+		"\r\nrun_id:", "\r\ntcp_port:" + port + "\r\n", "\r\narch_bits:64\r\n", "\r\nredis_mode:standalone\r\n",
+		"# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n",
 		"# Stated\r\nstated_version:1.2.3\r\nstore_id:x y\r\n", "# Store\r\n",
 	} {
 		if !strings.Contains(all, line) {
@@ -261,8 +306,34 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+// To count the agents may take long. Who asks for everything does not wait for it; who asks for nothing else does.
+func TestInfo_keyspace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := protocoltest.New()
+		f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+			<-ctx.Done()
+			return &protocol.Reply{Err: protocol.Errorf(protocol.CodeOverloaded, "not in time")}
+		}
+		l := newPipeListener()
+		serveOn(t, l, f, resp.Options{RequestTimeout: 10 * time.Second})
+		p := newPeer(t, l.dial())
+		for command, c := range map[string]struct {
+			takes time.Duration
+			says  string
+		}{
+			"INFO": {100 * time.Millisecond, "# Keyspace\r\n\r\n# Stated\r\n"}, "INFO all": {100 * time.Millisecond, "# Keyspace\r\n\r\n# Stated\r\n"},
+			"INFO keyspace": {10 * time.Second, "-OVERLOADED not in time\r\n"}, "INFO server": {0, "# Server\r\n"},
+		} {
+			start := time.Now()
+			if got := p.ask(command); !strings.Contains(got, c.says) || time.Since(start) != c.takes {
+				t.Errorf("%s: after %v got %q", command, time.Since(start), got)
+			}
+		}
+	})
+}
+
 func TestClientList(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p, other := connect(t, addr), connect(t, addr)
 	other.ask("CLIENT SETNAME other\r\nCLIENT SETINFO LIB-NAME lib\r\nWATCH a\r\nCLIENT ID")
 	other.send("MULTI\r\nSET a 1\r\n")
@@ -270,7 +341,7 @@ func TestClientList(t *testing.T) {
 	list := p.ask("CLIENT LIST")
 	for _, part := range []string{
 		"addr=" + other.LocalAddr().String(), "laddr=" + addr, " name=other ", " flags=x ", " multi=1 watch=1 ",
-		" cmd=set ", " lib-name=lib ", "addr=" + p.LocalAddr().String(), " cmd=client ", " resp=2 ", " multi=-1 ",
+		" cmd=set ", " lib-name=lib ", "addr=" + p.LocalAddr().String(), " cmd=client|list ", " resp=2 ", " multi=-1 ",
 	} {
 		if !strings.Contains(list, part) {
 			t.Errorf("CLIENT LIST has no %q:\n%s", part, list)
@@ -285,7 +356,7 @@ func TestClientList(t *testing.T) {
 }
 
 func TestTimeAndCommand(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p := connect(t, addr)
 	if got := p.ask("TIME"); !strings.HasPrefix(got, "*2\r\n$10\r\n") {
 		t.Errorf("TIME: %q", got)
@@ -301,9 +372,9 @@ func TestTimeAndCommand(t *testing.T) {
 }
 
 func TestCommands_help(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p := connect(t, addr)
-	for command, line := range map[string]string{"CLIENT": "+ID: ", "COMMAND": "+COUNT: ", "CONFIG": "+GET pattern "} {
+	for command, line := range map[string]string{"CLIENT": "+ID\r\n", "COMMAND": "+COUNT\r\n", "CONFIG": "+GET pattern "} {
 		if got := p.ask(command + " help"); !strings.HasPrefix(got, "*") || !strings.Contains(got, "\r\n"+line) {
 			t.Errorf("%s: got %q", command, got)
 		}
@@ -311,8 +382,8 @@ func TestCommands_help(t *testing.T) {
 }
 
 func TestCommands_tooLong(t *testing.T) {
-	f := newFake()
-	f.put("a", "1")
+	f := protocoltest.New()
+	f.Put("a", "1")
 	_, addr := serve(t, f, resp.Options{})
 	p := connect(t, addr)
 	for command, want := range map[string]string{
@@ -333,7 +404,7 @@ func TestCommands_tooLong(t *testing.T) {
 }
 
 func TestQuit(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p := connect(t, addr)
 	p.send("SET a 1\r\nQUIT\r\nSET a 2\r\n")
 	if got := p.rest(); got != "+OK\r\n+OK\r\n" {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stated/stated/protocol/auth"
 )
 
 // conn is one client. Two goroutines serve it: the reader parses commands, the executor performs them. Between
@@ -19,6 +21,8 @@ type conn struct {
 	runs    chan []*command // closed by the reader at the end of the input
 	account account
 	about   about
+	// grant is what the client may do. The executor alone changes it; the reader asks whether the client is known.
+	grant atomic.Pointer[auth.Grant]
 
 	patience patience
 
@@ -38,9 +42,11 @@ func newConn(s *Server, nc net.Conn) *conn {
 		id:      s.lastID.Add(1),
 		since:   time.Now(),
 		runs:    make(chan []*command, 1),
-		account: account{budget: s.budget},
+		account: account{budget: s.opts.Inflight},
 	}
-	c.about.proto = 2
+	anonymous := s.opts.Tokens.Anonymous()
+	c.grant.Store(&anonymous)
+	c.about.proto, c.about.user = 2, anonymous.Name
 	c.about.active, c.about.queued = c.since, -1
 	c.life, c.cancel = context.WithCancel(context.Background())
 	c.reading, c.stopReading = context.WithCancel(c.life)
@@ -49,16 +55,38 @@ func newConn(s *Server, nc net.Conn) *conn {
 
 // serve blocks until the client is gone or told to go, and both goroutines have ended.
 func (c *conn) serve() {
+	defer c.cancel()
+	c.watchStranger()
+	if !c.handshake() {
+		_ = c.nc.Close()
+		return
+	}
 	var reader sync.WaitGroup
 	reader.Go(func() { c.read() })
 	polite := c.execute()
 	c.cancel()
 	if polite {
-		c.linger()
+		linger(c.nc)
 	}
 	_ = c.nc.Close() // nothing is lost: what matters was flushed or cannot be
 	reader.Wait()
 	c.account.close()
+}
+
+// handshake begins TLS, where there is any; it blocks for the request timeout at most. A client that takes its time
+// would otherwise keep its place for nothing.
+func (c *conn) handshake() bool {
+	encrypted, ok := c.nc.(interface{ HandshakeContext(context.Context) error })
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(c.reading, c.srv.opts.RequestTimeout)
+	defer cancel()
+	err := encrypted.HandshakeContext(ctx)
+	if err != nil {
+		c.srv.opts.Logger.Debug().Int64("client", c.id).Stringer("addr", c.nc.RemoteAddr()).Err(err).Msg("no TLS handshake")
+	}
+	return err == nil
 }
 
 const (
@@ -67,12 +95,12 @@ const (
 )
 
 // linger lets the last reply arrive: to close a socket while input waits in it would destroy the reply on its way.
-func (c *conn) linger() {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+func linger(nc net.Conn) {
+	half, ok := nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.nc, lingerBytes)
+	_, _ = io.CopyN(io.Discard, nc, lingerBytes)
 }
 
 // drain makes the reader stop, as if the input had ended.
@@ -82,28 +110,32 @@ func (c *conn) drain() {
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 }
 
-// patience tells whether the client may take its time: not while it holds memory that others wait for. A client
-// that is idle, or in the middle of something small, may.
+// patience tells whether the client may take its time: not while it holds memory that others wait for, and not
+// before it has authenticated. A client that is idle, or in the middle of something small, may.
 type patience struct {
 	mu      sync.Mutex
-	command bool // a large command was read by half
-	multi   bool // a large transaction is queued
-	limited bool // a read deadline is set
+	command bool      // a large command was read by half
+	multi   bool      // a large transaction is queued
+	until   time.Time // when a client that has to authenticate must have done so; else zero
+	limited bool      // a read deadline is set
 }
 
-// hurry changes the patience. While there is none, more input must come within the request timeout, from now on.
+// hurry changes the patience. While a client holds memory, more input must come within the request timeout, from
+// now on.
 func (c *conn) hurry(change func(*patience)) {
 	p := &c.patience
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(p)
-	limit := p.command || p.multi
+	at := p.until
+	if p.command || p.multi {
+		if next := time.Now().Add(c.srv.opts.RequestTimeout); at.IsZero() || next.Before(at) {
+			at = next
+		}
+	}
+	limit := !at.IsZero()
 	if !limit && !p.limited {
 		return
-	}
-	var at time.Time
-	if limit {
-		at = time.Now().Add(c.srv.opts.RequestTimeout)
 	}
 	p.limited = limit
 	_ = c.nc.SetReadDeadline(at) // if it fails, so does the read
@@ -112,16 +144,45 @@ func (c *conn) hurry(change func(*patience)) {
 	}
 }
 
-// cut ends the connection and cancels its requests.
+// watchStranger gives a client that has to authenticate the request timeout to do so, once.
+func (c *conn) watchStranger() {
+	known := c.known()
+	c.hurry(func(p *patience) {
+		switch {
+		case known:
+			p.until = time.Time{}
+		case p.until.IsZero():
+			p.until = time.Now().Add(c.srv.opts.RequestTimeout)
+		}
+	})
+}
+
+// overdue reports whether the client should have authenticated by now.
+func (c *conn) overdue() bool {
+	c.patience.mu.Lock()
+	defer c.patience.mu.Unlock()
+	return !c.patience.until.IsZero() && !time.Now().Before(c.patience.until)
+}
+
+// cut ends the connection and cancels its requests. It does not wait until TLS has said goodbye.
 func (c *conn) cut() {
 	c.cancel()
-	_ = c.nc.Close()
+	_ = raw(c.nc).Close()
+}
+
+// raw is the connection under TLS. To close that is the way that never blocks.
+func raw(nc net.Conn) net.Conn {
+	if encrypted, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		return encrypted.NetConn()
+	}
+	return nc
 }
 
 // about is what other connections may see of this one.
 type about struct {
 	mu      sync.Mutex
 	name    string
+	user    string
 	lib     string
 	libVer  string
 	command string

@@ -16,13 +16,26 @@ func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 // errBrowser is the first word of an HTTP request: a page that a browser shows tries to talk to us.
 var errBrowser = errors.New("resp: the input is HTTP")
 
-// limits are what a decoder accepts. They are a value of their own because they will differ before and after
-// AUTH.
+// limits are what a decoder accepts. They are not the same before and after AUTH.
 type limits struct {
-	args     int // arguments, without the command's name
-	manyArgs int // the same for commands over many agents
-	bytes    int // of one command
-	line     int // of one inline command
+	args     int  // arguments, without the command's name
+	manyArgs int  // the same for commands over many agents
+	bytes    int  // of one command
+	line     int  // of one inline command
+	stranger bool // they are those of a client that has yet to authenticate
+}
+
+// Redis's words for what such a client may not send.
+const (
+	errStrangerArgs = protocolError("unauthenticated multibulk length")
+	errStrangerBulk = protocolError("unauthenticated bulk length")
+)
+
+func (l limits) tooManyArgs() error {
+	if l.stranger {
+		return errStrangerArgs
+	}
+	return protocolError("too many arguments: at most " + strconv.Itoa(l.args) + " are allowed here")
 }
 
 // decoder reads commands: arrays of bulk strings and inline commands. It keeps nothing between two commands but
@@ -30,6 +43,8 @@ type limits struct {
 type decoder struct {
 	r      *bufio.Reader
 	limits limits
+	// current, if set, gives the limits anew when a command begins to come.
+	current func() limits
 	// many reports whether a command takes manyArgs arguments.
 	many func(name []byte) bool
 	// reserve is called before memory for n more bytes of the current command is allocated.
@@ -44,6 +59,10 @@ type decoder struct {
 type command struct {
 	args [][]byte
 	size int // bytes that were reserved for it
+	// spec is what the first word calls, nil if there is no such command.
+	spec *spec
+	// performed, if it is set, is closed when the command was performed.
+	performed chan struct{}
 	// last is an error that ends the connection, in place of a command.
 	last error
 }
@@ -66,6 +85,9 @@ func (d *decoder) next() (*command, error) {
 		first, err := d.r.Peek(1)
 		if err != nil {
 			return nil, err
+		}
+		if d.current != nil {
+			d.limits = d.current()
 		}
 		if first[0] == '*' {
 			err = d.array()
@@ -101,7 +123,11 @@ func (d *decoder) array() error {
 	if err != nil || n <= 0 {
 		return err
 	}
-	if n > int64(max(d.limits.manyArgs, d.limits.args))+1 {
+	switch {
+	case n <= int64(max(d.limits.manyArgs, d.limits.args))+1:
+	case d.limits.stranger:
+		return errStrangerArgs
+	default:
 		return protocolError("invalid multibulk length")
 	}
 	if err := d.take(commandOverhead); err != nil {
@@ -117,7 +143,7 @@ func (d *decoder) array() error {
 		case d.many(d.arena):
 			overhead += opOverhead
 		case int(n)-1 > d.limits.args:
-			return protocolError("too many arguments: at most " + strconv.Itoa(d.limits.args) + " are allowed here")
+			return d.limits.tooManyArgs()
 		}
 	}
 	return nil
@@ -129,7 +155,11 @@ func (d *decoder) bulk(overhead int) error {
 	if err != nil {
 		return err
 	}
-	if n < 0 || n > int64(d.limits.bytes-len(d.arena)-argOverhead*len(d.ends)) {
+	switch {
+	case n >= 0 && n <= int64(d.limits.bytes-len(d.arena)-argOverhead*len(d.ends)):
+	case d.limits.stranger && n > 0:
+		return errStrangerBulk
+	default:
 		return protocolError("invalid bulk length " + strconv.FormatInt(n, 10) + ", one command has at most " +
 			strconv.Itoa(d.limits.bytes) + " bytes")
 	}

@@ -182,6 +182,7 @@ func FuzzDecoder(f *testing.F) {
 	for _, seed := range []string{
 		"*1\r\n$4\r\nPING\r\n", "PING\r\n", "*0\r\n", "*-1\r\n", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n{}\r\n",
 		"SET a \"x\\x41\"\r\n", "*1\r\n$10000000000\r\n", "*2\r\n$3\r\nGET\r\n", "'", "\"\\", "*1\r\n$-1\r\n", "POST /\r\n",
+		"*11\r\n$4\r\nPING\r\n", "*2\r\n$4\r\nAUTH\r\n$17000\r\n" + strings.Repeat("x", 17_000) + "\r\n", strings.Repeat("x ", 9_000) + "\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -198,7 +199,27 @@ func FuzzDecoder(f *testing.F) {
 		if err.Error() != again.Error() {
 			t.Errorf("whole %v, byte by byte %v", err, again)
 		}
+		fuzzStranger(t, input)
 	})
+}
+
+// fuzzStranger decodes what a client sends that has yet to authenticate: no command takes much, whatever it is.
+func fuzzStranger(t *testing.T, input []byte) {
+	t.Helper()
+	d := newTestDecoder(bytes.NewReader(input), &counter{})
+	d.limits = limits{args: strangerArgs, manyArgs: strangerArgs, bytes: strangerBytes, line: strangerBytes, stranger: true}
+	for {
+		c, err := d.next()
+		if d.used > 3*strangerBytes {
+			t.Errorf("%d bytes reserved for a stranger", d.used)
+		}
+		if err != nil {
+			return
+		}
+		if len(c.args) > strangerArgs+1 {
+			t.Errorf("a stranger's command has %d words", len(c.args))
+		}
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {
@@ -243,7 +264,7 @@ func TestOutput_roundTrip(t *testing.T) {
 		o.verbatim("x")
 		o.mapOf(1)
 		o.simple("k")
-		o.set(0)
+		o.setOf(nil)
 		v, err := valueReader{bufio.NewReader(bytes.NewReader(o.buf))}.next()
 		if err != nil || len(v.elems) != 7 {
 			t.Fatalf("RESP%d: %v %+v", proto, err, v)

@@ -16,12 +16,17 @@
 // Memory grows with the bytes that came, never with the bytes that were announced, and bytes beyond a small free
 // allowance are reserved before they are read.
 //
+// Where tokens are configured, a client that has yet to authenticate may send little, and has the request timeout for
+// it. What a client may do is checked for each command, again by EXEC, and for each operation; a token that is taken
+// away counts from the next command on. No token is ever logged, shown or repeated in an error.
+//
 // The client never sends a request twice. When a connection is lost, a request that may have reached the other
 // end is UNKNOWN; one that was not begun is UNAVAILABLE.
 //
 // # Reading the source
 //
-// Server: server.go accepts, conn.go owns one connection, reader.go parses with decoder.go, executor.go submits
-// and answers with output.go. Commands are entries of the table in table.go, one file (cmd_*.go) a family; a
-// command on agents is a plan (plan.go), which serves alone and in MULTI alike. Client: client.go, link.go.
+// Server: server.go and admit.go accept, conn.go owns one connection, reader.go parses with decoder.go, executor.go
+// submits and answers with output.go, access.go says who may. Commands are entries of the table in table.go, one file
+// (cmd_*.go) a family; a command on agents is a plan (plan.go), which serves alone and in MULTI alike. COMMANDS.md is
+// made from that table. Client: client.go, link.go.
 package resp

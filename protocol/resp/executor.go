@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 // executor performs the commands of one connection, in order.
@@ -16,6 +17,7 @@ type executor struct {
 	out     *output
 	pending []pending
 	tx      transaction
+	grant   auth.Grant
 
 	ending   bool // no further command of this connection is performed
 	polite   bool // the client is to get the last reply even if it is still sending
@@ -37,7 +39,7 @@ type pending struct {
 
 // execute performs runs until the input ends or a command ends the connection. It reports whether to linger.
 func (c *conn) execute() (polite bool) {
-	x := &executor{c: c, out: &output{proto: 2, conn: c.nc, timeout: c.srv.opts.RequestTimeout}}
+	x := &executor{c: c, out: &output{proto: 2, conn: c.nc, timeout: c.srv.opts.RequestTimeout}, grant: *c.grant.Load()}
 	defer x.finishStep()
 	for run := range c.runs {
 		buffer := c.srv.buffers.Get().(*[]byte)
@@ -71,6 +73,9 @@ func (x *executor) perform(run []*command) {
 			return
 		}
 		x.guard(func() { x.one(cmd) })
+		if cmd.performed != nil {
+			close(cmd.performed)
+		}
 		if timedOut(x.out.err) {
 			x.ending = true
 		}
@@ -108,13 +113,17 @@ func (x *executor) guard(f func()) (ok bool) {
 func (x *executor) one(cmd *command) {
 	if cmd.last != nil {
 		x.settle()
-		x.out.fail(cmd.last)
+		x.reject(cmd.last)
 		x.ending, x.polite = true, true
 		return
 	}
 	x.c.srv.commands.Add(1)
-	s, err := x.c.srv.table.find(cmd.args)
+	x.renew()
+	s, err := cmd.spec.called(cmd.args)
 	x.note(s)
+	if denied := x.permit(s); denied != nil {
+		err = denied
+	}
 	switch {
 	case err != nil:
 		x.instantly(func() { x.refuse(err) })
@@ -153,7 +162,7 @@ func (x *executor) performPlan(s *spec, cmd *command) {
 		err = p.check(x.c.srv.opts.StateBytes)
 	}
 	if err != nil {
-		x.instantly(func() { x.out.fail(err) })
+		x.instantly(func() { x.reject(err) })
 		x.c.account.give(cmd.size)
 		return
 	}
@@ -164,7 +173,11 @@ func (x *executor) performPlan(s *spec, cmd *command) {
 // to settle; any other waits for the writes before it and is answered at once.
 func (x *executor) submit(p *plan, size int) {
 	op, err := p.op()
+	if err == nil {
+		err = x.permitOp(&op)
+	}
 	if err != nil {
+		x.c.srv.refused(err)
 		x.instantly(func() { p.fail(x.out, err) })
 		x.c.account.give(size)
 		return
@@ -191,6 +204,14 @@ func (x *executor) submit(p *plan, size int) {
 // do performs one operation and waits for it.
 func (x *executor) do(op protocol.Op) (protocol.Reply, error) {
 	defer x.finishStep()
+	return x.doWithinStep(op)
+}
+
+// doWithinStep performs one operation of a command that needs several, which have the time of one request together.
+func (x *executor) doWithinStep(op protocol.Op) (protocol.Reply, error) {
+	if err := x.permitOp(&op); err != nil {
+		return protocol.Reply{Err: err}, err
+	}
 	return protocol.Do(x.begin(), x.c.srv.handler, op)
 }
 

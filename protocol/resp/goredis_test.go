@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/stated/stated/protocol/protocoltest"
 	"github.com/stated/stated/protocol/resp"
 )
 
@@ -19,7 +20,7 @@ func TestGoRedis(t *testing.T) {
 				"strings": goRedisStrings, "scan": goRedisScan, "pipelines": goRedisPipelines, "watch": goRedisWatch,
 			} {
 				t.Run(name, func(t *testing.T) {
-					_, addr := serve(t, newFake(), resp.Options{Version: "1.2.3"})
+					_, addr := serve(t, protocoltest.New(), resp.Options{Version: "1.2.3"})
 					c := redis.NewClient(&redis.Options{Addr: addr, Protocol: proto, ClientName: "go-redis", MaxRetries: -1})
 					t.Cleanup(func() { _ = c.Close() })
 					test(t, c)

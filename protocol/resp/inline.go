@@ -24,7 +24,7 @@ func (d *decoder) inline() error {
 	case len(words) == 3 && is(words[0], "GET") && bytes.HasPrefix(words[2], []byte("HTTP/")):
 		return errHTTP
 	case len(words)-1 > d.limits.args:
-		return protocolError("too many arguments: at most " + strconv.Itoa(d.limits.args) + " are allowed here")
+		return d.limits.tooManyArgs()
 	}
 	overhead := argOverhead
 	if d.many(words[0]) {

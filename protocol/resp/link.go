@@ -2,7 +2,9 @@ package resp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -50,7 +52,7 @@ func (l *link) run(s *session) {
 		}
 		select {
 		case <-l.closed:
-			refuse(next, errClosed())
+			refuse(next, protocol.ClientClosed())
 			return
 		default:
 		}
@@ -75,7 +77,7 @@ func (l *link) rejectQueued() {
 	for {
 		select {
 		case r := <-l.queue:
-			refuse(r, errClosed())
+			refuse(r, protocol.ClientClosed())
 		default:
 			return
 		}
@@ -119,18 +121,33 @@ func (l *link) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, unreachable(ctx, l.addr, err)
 	}
-	s := newSession(nc, l.opts.InFlight)
 	// To close the connection is the only way to end a read for a context.
-	stop := context.AfterFunc(ctx, func() { _ = nc.Close() })
-	err = s.greet(l.opts.Name)
+	plain := nc
+	stop := context.AfterFunc(ctx, func() { _ = plain.Close() })
+	if l.opts.TLS != nil {
+		nc = tls.Client(plain, serverName(l.opts.TLS, network, address))
+	}
+	s := newSession(nc, l.opts.InFlight)
+	err = s.greet(l.opts.Name, l.opts.Token)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = nc.Close()
+		_ = plain.Close()
 		return nil, unreachable(ctx, l.addr, err)
 	}
 	return s, nil
+}
+
+// serverName gives the settings with the name that the server's certificate has to have.
+func serverName(settings *tls.Config, network, address string) *tls.Config {
+	host, _, err := net.SplitHostPort(address)
+	if settings.ServerName != "" || network == "unix" || err != nil {
+		return settings
+	}
+	settings = settings.Clone()
+	settings.ServerName = host
+	return settings
 }
 
 func unreachable(ctx context.Context, addr string, cause error) error {
@@ -139,7 +156,7 @@ func unreachable(ctx context.Context, addr string, cause error) error {
 	case errors.As(cause, &refused):
 		return refused // in the server's own words
 	case ctx.Err() != nil:
-		cause = reason(ctx) // what the connection says of it is a consequence
+		cause = protocol.WhyEnded(ctx) // what the connection says of it is a consequence
 	}
 	return protocol.Errorf(protocol.CodeUnavailable, "cannot reach %s: %w", addr, cause)
 }

@@ -92,13 +92,16 @@ func (o *output) mapOf(n int) {
 	o.number('%', int64(n))
 }
 
-// set begins a set of n elements; in RESP2 it is an array.
-func (o *output) set(n int) {
+// setOf writes a set of words; in RESP2 it is an array.
+func (o *output) setOf(words []string) {
 	if o.proto < 3 {
-		o.array(n)
-		return
+		o.array(len(words))
+	} else {
+		o.number('~', int64(len(words)))
 	}
-	o.number('~', int64(n))
+	for _, w := range words {
+		o.simple(w)
+	}
 }
 
 // millis writes a time as milliseconds since 1970, or null for one that is not known.

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/protocoltest"
 	"github.com/stated/stated/protocol/resp"
 )
 
 func TestPipeline_order(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p := connect(t, addr)
 	got := p.ask("SET a 1\r\nGET a\r\nSET a 2\r\nSET a 3\r\nGET a\r\nPING\r\nDEL a\r\nGET a\r\nfoo\r\nSET a 4\r\nMULTI\r\nGET a\r\nEXEC\r\nGET a")
 	want := "+OK~$1~1~+OK~+OK~$1~3~+PONG~:1~$-1~-ERR unknown command 'foo', with args beginning with: ~+OK~+OK~+QUEUED~*1~$1~4~$1~4~"
@@ -27,7 +28,7 @@ func TestPipeline_order(t *testing.T) {
 
 // A handler that delays its replies must see consecutive writes together, and a read only behind their replies.
 func TestPipeline_submittedWhole(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	var mu sync.Mutex
 	var events []string
 	note := func(what string, r *protocol.Request) {
@@ -35,8 +36,8 @@ func TestPipeline_submittedWhole(t *testing.T) {
 		defer mu.Unlock()
 		events = append(events, what+" "+r.Op().Kind().String()+" "+r.Op().ID()+string(r.Op().State()))
 	}
-	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply { note("start", r); return nil }
-	f.waits = func(_ context.Context, r *protocol.Request) { note("wait", r) }
+	f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply { note("start", r); return nil }
+	f.Waits = func(_ context.Context, r *protocol.Request) { note("wait", r) }
 	_, addr := serve(t, f, resp.Options{})
 	p := connect(t, addr)
 	p.ask(bulks("SET", "a", "1") + bulks("SET", "a", "2") + bulks("PING") + bulks("DEL", "b") + bulks("GET", "a") + bulks("SET", "a", "3"))
@@ -55,7 +56,7 @@ func TestPipeline_largeReplyWaits(t *testing.T) {
 		10:     "[start 1 start 2 wait 1 wait 2]",
 		16_250: "[start 1 wait 1 start 2 wait 2]", // with what it takes beyond its text
 	} {
-		f := newFake()
+		f := protocoltest.New()
 		var mu sync.Mutex
 		var events []string
 		note := func(what string, r *protocol.Request) {
@@ -63,8 +64,8 @@ func TestPipeline_largeReplyWaits(t *testing.T) {
 			defer mu.Unlock()
 			events = append(events, what+" "+string(r.Op().State()))
 		}
-		f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply { note("start", r); return nil }
-		f.waits = func(_ context.Context, r *protocol.Request) { note("wait", r) }
+		f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply { note("start", r); return nil }
+		f.Waits = func(_ context.Context, r *protocol.Request) { note("wait", r) }
 		pipes := newPipeListener()
 		serveOn(t, pipes, f, resp.Options{})
 		p := newPeer(t, pipes.dial())
@@ -81,16 +82,16 @@ func TestPipeline_largeReplyWaits(t *testing.T) {
 
 // Transactions that only write share a commit too; one that reads waits.
 func TestPipeline_transactionsTogether(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	var mu sync.Mutex
 	var events []string
-	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+	f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 		mu.Lock()
 		defer mu.Unlock()
 		events = append(events, fmt.Sprintf("start %d", len(r.Op().Ops())))
 		return nil
 	}
-	f.waits = func(_ context.Context, r *protocol.Request) {
+	f.Waits = func(_ context.Context, r *protocol.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		events = append(events, fmt.Sprintf("wait %d", len(r.Op().Ops())))
@@ -112,7 +113,7 @@ func TestPipeline_transactionsTogether(t *testing.T) {
 // Writes that are answered late, and in another order, are still answered in the order of the commands.
 func TestPipeline_lateReplies(t *testing.T) {
 	const n = 100
-	h := &lateHandler{fake: newFake(), n: n}
+	h := &lateHandler{Memory: protocoltest.New(), n: n}
 	_, addr := serve(t, h, resp.Options{})
 	p := connect(t, addr)
 	var in, want strings.Builder
@@ -126,7 +127,7 @@ func TestPipeline_lateReplies(t *testing.T) {
 }
 
 func TestPipeline_tenThousand(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	_, addr := serve(t, f, resp.Options{})
 	p := connect(t, addr)
 	const n = 10_000
@@ -151,7 +152,7 @@ func TestPipeline_tenThousand(t *testing.T) {
 }
 
 func TestPipeline_byteByByte(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	p := connect(t, addr)
 	for _, c := range []byte(bulks("SET", "a", `"`+strings.Repeat("x", 2000)+`"`) + "STRLEN a\r\n") {
 		p.send(string(c))
@@ -164,7 +165,7 @@ func TestPipeline_byteByByte(t *testing.T) {
 func TestPipeline_disconnect(t *testing.T) {
 	for name, half := range map[string]bool{"half closed": true, "closed": false} {
 		t.Run(name, func(t *testing.T) {
-			f := newFake()
+			f := protocoltest.New()
 			_, addr := serve(t, f, resp.Options{})
 			p := connect(t, addr)
 			var in strings.Builder
@@ -182,16 +183,16 @@ func TestPipeline_disconnect(t *testing.T) {
 			} else {
 				p.Close()
 			}
-			eventually(t, "all complete commands ran", func() bool { return f.len() == 100 })
+			eventually(t, "all complete commands ran", func() bool { return f.Len() == 100 })
 		})
 	}
 }
 
 // A reset cancels what the handler has not taken.
 func TestPipeline_reset(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	started, left := make(chan struct{}), make(chan error, 1)
-	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+	f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 		close(started)
 		select {
 		case <-ctx.Done():
@@ -215,7 +216,7 @@ func TestPipeline_reset(t *testing.T) {
 }
 
 func TestPipeline_unixAndPipe(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	l := unixListener(t)
 	serveOn(t, l, f, resp.Options{})
 	nc, err := net.Dial("unix", l.Addr().String())
@@ -236,16 +237,14 @@ func TestPipeline_unixAndPipe(t *testing.T) {
 
 // lateHandler performs writes at once, and answers each n of them in the opposite order.
 type lateHandler struct {
-	*fake
+	*protocoltest.Memory
 	n    int
 	held []func()
 }
 
 func (h *lateHandler) Start(_ context.Context, r *protocol.Request) {
 	r.Take()
-	h.mu.Lock()
-	reply := h.apply(r.Op())
-	h.mu.Unlock()
+	reply := h.Apply(r.Op())
 	h.held = append(h.held, func() { r.Answer(reply) })
 	if len(h.held) == h.n {
 		h.release()
@@ -255,7 +254,7 @@ func (h *lateHandler) Start(_ context.Context, r *protocol.Request) {
 // Wait releases what is held if the pipeline came in several parts.
 func (h *lateHandler) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
 	h.release()
-	return h.fake.Wait(ctx, r)
+	return h.Memory.Wait(ctx, r)
 }
 
 func (h *lateHandler) release() {

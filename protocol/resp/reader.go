@@ -24,7 +24,7 @@ func (c *conn) read() {
 	r := &reader{c: c}
 	r.d = decoder{
 		r:       bufio.NewReaderSize(r, readBuffer),
-		limits:  c.srv.limits(),
+		current: c.limits,
 		many:    c.srv.table.takesMany,
 		reserve: r.reserve,
 	}
@@ -34,19 +34,43 @@ func (c *conn) read() {
 			r.end(err)
 			return
 		}
-		r.run = append(r.run, cmd)
-		r.bytes += cmd.size
-		if len(r.run) >= maxRun || r.bytes >= maxRunBytes {
-			if r.handOver() != nil {
-				return
-			}
+		if r.add(cmd) != nil {
+			return
 		}
 	}
 }
 
-// limits are those of a client that may send anything. Clients that have yet to authenticate will get less.
-func (s *Server) limits() limits {
-	return limits{args: maxArgs, manyArgs: maxManyArgs, bytes: s.opts.RequestBytes, line: maxLineBytes}
+// limits are those of the client as it is now.
+func (c *conn) limits() limits {
+	if !c.known() {
+		return limits{args: strangerArgs, manyArgs: strangerArgs, bytes: strangerBytes, line: strangerBytes, stranger: true}
+	}
+	return limits{args: maxArgs, manyArgs: maxManyArgs, bytes: c.srv.opts.RequestBytes, line: maxLineBytes}
+}
+
+// add puts a command into the run, and hands that over when it is long enough. Behind a command that may change the
+// limits, nothing is parsed before it was performed.
+func (r *reader) add(cmd *command) error {
+	cmd.spec = r.c.srv.table.lookup(cmd.args[0])
+	gate := cmd.spec != nil && cmd.spec.flags&flagGate != 0
+	if gate {
+		cmd.performed = make(chan struct{})
+	}
+	r.run = append(r.run, cmd)
+	r.bytes += cmd.size
+	if !gate && len(r.run) < maxRun && r.bytes < maxRunBytes {
+		return nil
+	}
+	err := r.handOver()
+	if !gate || err != nil {
+		return err
+	}
+	select {
+	case <-cmd.performed:
+		return nil
+	case <-r.c.life.Done(): // also when the executor ended before it came to it
+		return r.c.life.Err()
+	}
 }
 
 // Read implements io.Reader for the buffer.
@@ -92,6 +116,8 @@ func (r *reader) end(err error) {
 	case r.c.draining.Load(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errBrowser):
 	case errors.As(err, &refused), errors.As(err, &wrong), errors.As(err, &said):
 		r.run = append(r.run, &command{last: err})
+	case errors.As(err, &timeout) && timeout.Timeout() && r.c.overdue():
+		r.run = append(r.run, &command{last: errLateAuth})
 	case errors.As(err, &timeout) && timeout.Timeout() && r.d.used <= readBuffer:
 		r.run = append(r.run, &command{last: protocolError("a large transaction was not ended in time")})
 	case errors.As(err, &timeout) && timeout.Timeout():

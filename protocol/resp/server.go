@@ -2,6 +2,8 @@ package resp
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"net"
 	"sync"
@@ -17,9 +19,9 @@ type Server struct {
 	handler protocol.Handler
 	opts    Options
 	table   table
-	budget  *budget
 	buffers sync.Pool // of *[]byte, for replies; idle connections hold none
 	started time.Time
+	runID   string        // for INFO
 	stop    chan struct{} // closed when Shutdown begins
 
 	lastID   atomic.Int64
@@ -27,11 +29,15 @@ type Server struct {
 	rejected atomic.Int64
 	commands atomic.Int64
 
+	failed         failedAuths
+	deniedCommands atomic.Int64
+	refusals       chan struct{} // a place for each client that is being told that there is no room
+
 	mu        sync.Mutex
 	stopping  bool
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	running   sync.WaitGroup // one for each entry of conns
+	running   sync.WaitGroup // one for each entry of conns, and for each client that is refused
 }
 
 // New makes a server that hands its clients' requests to h. It starts nothing: see [Server.Serve].
@@ -41,13 +47,21 @@ func New(h protocol.Handler, o Options) *Server {
 		handler:   h,
 		opts:      o,
 		table:     newTable(),
-		budget:    newBudget(o.InflightBytes, o.RequestTimeout),
 		buffers:   sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }},
 		started:   time.Now(),
+		runID:     newRunID(),
+		refusals:  make(chan struct{}, maxRefusals),
 		stop:      make(chan struct{}),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
 	}
+}
+
+// newRunID makes a random name for this run, in Redis's form.
+func newRunID() string {
+	var b [20]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
 }
 
 // Serve accepts clients until the listener fails or [Server.Shutdown] is called; then it returns nil. It closes
@@ -98,42 +112,6 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// admit gives a new client its goroutines, or refuses it.
-func (s *Server) admit(nc net.Conn) {
-	c := newConn(s, nc)
-	s.mu.Lock()
-	full := len(s.conns) >= s.opts.Connections
-	welcome := !s.stopping && !full
-	if welcome {
-		s.conns[c] = struct{}{}
-		s.running.Add(1)
-	}
-	s.mu.Unlock()
-	if welcome {
-		s.accepted.Add(1)
-		go func() {
-			defer s.running.Done()
-			defer s.remove(c)
-			c.serve()
-		}()
-		return
-	}
-	if full {
-		s.rejected.Add(1)
-		// A fresh socket has room for a line, so this does not hold up the others; TLS may need a moment.
-		_ = nc.SetDeadline(time.Now().Add(100 * time.Millisecond))
-		_, _ = nc.Write([]byte("-" + string(errMaxClients) + "\r\n"))
-	}
-	c.cancel()
-	_ = nc.Close()
-}
-
-func (s *Server) remove(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-}
-
 // Shutdown stops accepting, lets each connection answer the commands that it has read so far, and closes it. It
 // blocks until every connection is closed. When ctx ends first, it cuts the connections that are left, cancels
 // their requests and returns the error of ctx. No goroutine of the server is left when it returns.
@@ -182,7 +160,8 @@ func (s *Server) clients() []*conn {
 	return all
 }
 
-func (s *Server) clientCount() int {
+// Connections is how many clients are connected now.
+func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)

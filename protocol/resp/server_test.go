@@ -15,11 +15,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/limit"
+	"github.com/stated/stated/protocol/protocoltest"
 	"github.com/stated/stated/protocol/resp"
 )
 
 func TestServer_protocolErrors(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{})
+	_, addr := serve(t, protocoltest.New(), resp.Options{})
 	for input, want := range map[string]string{
 		"*2\r\n$3\r\nGET\r\n$10000000000\r\n":        "-ERR Protocol error: invalid bulk length 10000000000, one command has at most 67108864 bytes\r\n",
 		"*100000000\r\n":                             "-ERR Protocol error: invalid multibulk length\r\n",
@@ -41,7 +43,7 @@ func TestServer_protocolErrors(t *testing.T) {
 }
 
 func TestServer_tooManyClients(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{Connections: 2})
+	_, addr := serve(t, protocoltest.New(), resp.Options{Connections: limit.NewConnections(2)})
 	a, b := connect(t, addr), connect(t, addr)
 	a.ask("PING")
 	b.ask("PING")
@@ -67,7 +69,7 @@ func TestServer_tooManyClients(t *testing.T) {
 }
 
 func TestServer_stateTooLarge(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{StateBytes: 10})
+	_, addr := serve(t, protocoltest.New(), resp.Options{StateBytes: 10})
 	p := connect(t, addr)
 	if got := p.ask("SET a 12345678901"); !strings.HasPrefix(got, "-INVALID too_large=1 ") {
 		t.Errorf("got %q", got)
@@ -78,14 +80,14 @@ func TestServer_stateTooLarge(t *testing.T) {
 }
 
 func TestServer_outputLimit(t *testing.T) {
-	f := newFake()
-	f.most = 50_000
+	f := protocoltest.New()
+	f.Most = 50_000
 	var ids []string
 	for i := range 100 {
 		ids = append(ids, fmt.Sprintf("agent-%02d", i))
-		f.put(ids[i], `"`+strings.Repeat("x", 998)+`"`)
+		f.Put(ids[i], `"`+strings.Repeat("x", 998)+`"`)
 	}
-	f.put("large", `"`+strings.Repeat("x", 60_000)+`"`)
+	f.Put("large", `"`+strings.Repeat("x", 60_000)+`"`)
 	_, addr := serve(t, f, resp.Options{OutputBytes: 50_000, StateBytes: 100_000})
 	p := connect(t, addr)
 	for _, c := range []string{
@@ -109,9 +111,9 @@ func TestServer_outputLimit(t *testing.T) {
 }
 
 func TestServer_outputLimitOfLists(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	for i := range 1000 {
-		f.put(fmt.Sprintf("agent-%d", i), "1")
+		f.Put(fmt.Sprintf("agent-%d", i), "1")
 	}
 	_, addr := serve(t, f, resp.Options{OutputBytes: 5_000})
 	p := connect(t, addr)
@@ -129,7 +131,7 @@ func TestServer_outputLimitOfLists(t *testing.T) {
 
 // A MULTI without end keeps no more than one command may have.
 func TestServer_endlessMulti(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{RequestBytes: 100_000})
+	_, addr := serve(t, protocoltest.New(), resp.Options{RequestBytes: 100_000})
 	p := connect(t, addr)
 	p.send("MULTI\r\n")
 	p.until("+OK\r\n")
@@ -149,7 +151,7 @@ func TestServer_endlessMulti(t *testing.T) {
 	if info := p.ask("EXEC\r\nCLIENT INFO"); !strings.HasPrefix(info, "-EXECABORT ") || strings.Contains(info, "tot-mem=9") {
 		t.Errorf("got %q", info)
 	}
-	_, addr = serve(t, newFake(), resp.Options{})
+	_, addr = serve(t, protocoltest.New(), resp.Options{})
 	p = connect(t, addr)
 	p.send("MULTI\r\n" + strings.Repeat(bulks("SET", "a", "1"), 1025) + "EXEC\r\n")
 	got := p.until("-EXECABORT Transaction discarded because of previous errors.\r\n")
@@ -161,16 +163,18 @@ func TestServer_endlessMulti(t *testing.T) {
 // Commands of several connections that are not answered yet hold the memory: another one is refused, and served once there is room.
 func TestServer_inflightLimit(t *testing.T) {
 	const large = 100_000
-	f := newFake()
+	f := protocoltest.New()
 	started, release := make(chan struct{}, 4), make(chan struct{})
-	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+	f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 		if r.Op().ID() == "a" {
 			started <- struct{}{}
 			<-release
 		}
 		return nil
 	}
-	_, addr := serve(t, f, resp.Options{InflightBytes: 350_000, RequestTimeout: 300 * time.Millisecond})
+	_, addr := serve(t, f, resp.Options{
+		Inflight: limit.NewBytes(350_000, 300*time.Millisecond), RequestTimeout: 300 * time.Millisecond,
+	})
 	value := `"` + strings.Repeat("x", large) + `"`
 	command := bulks("SET", "a", value)
 	busy := make([]*peer, 3)
@@ -198,7 +202,7 @@ func TestServer_inflightLimit(t *testing.T) {
 
 // One who stops in the middle of a large command does not hold memory for ever.
 func TestServer_halfCommand(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{RequestTimeout: 50 * time.Millisecond})
+	_, addr := serve(t, protocoltest.New(), resp.Options{RequestTimeout: 50 * time.Millisecond})
 	p := connect(t, addr)
 	p.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n" + strings.Repeat("x", 100_000))
 	if got := p.rest(); got != "-ERR Protocol error: the rest of a large command did not come in time\r\n" {
@@ -208,7 +212,7 @@ func TestServer_halfCommand(t *testing.T) {
 
 // Nor does one who does not end a large transaction; one who did may take its time.
 func TestServer_idleMulti(t *testing.T) {
-	_, addr := serve(t, newFake(), resp.Options{RequestTimeout: 200 * time.Millisecond})
+	_, addr := serve(t, protocoltest.New(), resp.Options{RequestTimeout: 200 * time.Millisecond})
 	large := "MULTI\r\n" + bulks("SET", "a", `"`+strings.Repeat("x", 100_000)+`"`)
 	done, discarded, small := connect(t, addr), connect(t, addr), connect(t, addr)
 	done.send(large + "EXEC\r\n")
@@ -229,11 +233,11 @@ func TestServer_idleMulti(t *testing.T) {
 
 // All pages of a list have the time of one request, and what is done with them too.
 func TestServer_listsInTime(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	_, addr := serve(t, f, resp.Options{RequestTimeout: 20 * time.Millisecond})
 	p := connect(t, addr)
 	for _, c := range []string{"KEYS *", "SCAN 0", "STATE.LIST"} {
-		f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+		f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 			<-ctx.Done()
 			return &protocol.Reply{Entries: []protocol.Entry{{ID: "a"}}}
 		}
@@ -245,7 +249,7 @@ func TestServer_listsInTime(t *testing.T) {
 	p = connect(t, addr)
 	for _, c := range []string{"KEYS *", "STATE.LIST"} {
 		deadlines, pages := map[time.Time]bool{}, 0
-		f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+		f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 			at, _ := ctx.Deadline()
 			deadlines[at] = true
 			if pages++; pages == 3 {
@@ -262,13 +266,13 @@ func TestServer_listsInTime(t *testing.T) {
 
 // Whatever the error is, its index counts the commands of the client.
 func TestServer_indexOfOtherErrors(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	_, addr := serve(t, f, resp.Options{})
 	for index, want := range map[string]string{
 		"0": "-CORRUPT damaged\r\n", "1": "-CORRUPT index=0 damaged\r\n", "2": "-CORRUPT index=0 damaged\r\n",
 		"3": "-CORRUPT index=1 damaged\r\n",
 	} {
-		f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+		f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 			if len(r.Op().Ops()) < 4 {
 				return nil
 			}
@@ -283,8 +287,8 @@ func TestServer_indexOfOtherErrors(t *testing.T) {
 }
 
 func TestServer_neverReads(t *testing.T) {
-	f := newFake()
-	f.put("a", `"`+strings.Repeat("x", 1<<20)+`"`)
+	f := protocoltest.New()
+	f.Put("a", `"`+strings.Repeat("x", 1<<20)+`"`)
 	_, addr := serve(t, f, resp.Options{RequestTimeout: 100 * time.Millisecond})
 	p := connect(t, addr)
 	// The write fails once the server has given up.
@@ -309,8 +313,8 @@ func TestServer_panic(t *testing.T) {
 		"SET a 1\r\nGET panic\r\nSET a 2\r\n": internal, "SET a 1\r\nSET panic 1\r\nSET a 2\r\n": unknown,
 	} {
 		t.Run(commands, func(t *testing.T) {
-			f := newFake()
-			f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+			f := protocoltest.New()
+			f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 				if r.Op().ID() == "panic" {
 					panic("on purpose")
 				}
@@ -328,8 +332,8 @@ func TestServer_panic(t *testing.T) {
 		"SET a 1\r\nMSET panic 1 b 2\r\nSET panic 2\r\n": unknown,
 	} {
 		t.Run("wait, "+commands, func(t *testing.T) {
-			f := newFake()
-			f.waits = func(_ context.Context, r *protocol.Request) {
+			f := protocoltest.New()
+			f.Waits = func(_ context.Context, r *protocol.Request) {
 				if ops := r.Op().Ops(); r.Op().ID() == "panic" || len(ops) > 0 && ops[0].ID() == "panic" {
 					panic("on purpose")
 				}
@@ -356,31 +360,10 @@ func checkPanic(t *testing.T, h protocol.Handler, commands, want string) {
 	}
 }
 
-// What a handler answers is worded by one map.
-func TestServer_handlerErrors(t *testing.T) {
-	f := newFake()
-	_, addr := serve(t, f, resp.Options{})
-	for err, want := range map[error]string{
-		protocol.Errorf(protocol.CodeLocked, "held\nby 7").With("attempts", "6"): "-LOCKED attempts=6 held by 7\r\n",
-		protocol.Errorf(protocol.CodeForbidden, "no"):                            "-NOPERM no\r\n",
-		protocol.Errorf(protocol.CodeUnauthenticated, "who"):                     "-NOAUTH who\r\n",
-		errors.New("secret"): "-INTERNAL internal error, see the log\r\n",
-	} {
-		f.before = func(context.Context, *protocol.Request) *protocol.Reply { return &protocol.Reply{Err: err} }
-		p := connect(t, addr)
-		for _, c := range []string{"GET a", "SET a 1", "DEL a b", "KEYS *", "WATCH a", "SCAN 0"} {
-			if got := p.ask(c); got != want {
-				t.Errorf("%s: got %q, want %q", c, got, want)
-			}
-		}
-		p.Close()
-	}
-}
-
 // A time that cannot be read is null.
 func TestServer_noTime(t *testing.T) {
-	f := newFake()
-	f.now = func() time.Time { return time.Time{} }
+	f := protocoltest.New()
+	f.Now = func() time.Time { return time.Time{} }
 	_, addr := serve(t, f, resp.Options{})
 	p := connect(t, addr)
 	if got := p.ask("STATE.SAVE a 1\r\nSTATE.LIST"); got != "*2\r\n:1\r\n$-1\r\n*1\r\n*4\r\n$1\r\na\r\n:1\r\n$-1\r\n:1\r\n" {
@@ -389,8 +372,8 @@ func TestServer_noTime(t *testing.T) {
 }
 
 func TestServer_requestTimeout(t *testing.T) {
-	f := newFake()
-	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+	f := protocoltest.New()
+	f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 		<-ctx.Done()
 		return &protocol.Reply{Err: protocol.Errorf(protocol.CodeLocked, "to the deadline").Because(ctx.Err())}
 	}
@@ -401,9 +384,9 @@ func TestServer_requestTimeout(t *testing.T) {
 }
 
 func TestServer_Shutdown(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	release, started := make(chan struct{}), make(chan struct{})
-	f.before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+	f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
 		if r.Op().ID() == "slow" {
 			close(started)
 			<-release
@@ -439,9 +422,9 @@ func TestServer_Shutdown(t *testing.T) {
 }
 
 func TestServer_ShutdownCuts(t *testing.T) {
-	f := newFake()
+	f := protocoltest.New()
 	started := make(chan struct{})
-	f.before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
+	f.Before = func(ctx context.Context, _ *protocol.Request) *protocol.Reply {
 		close(started)
 		<-ctx.Done()
 		return &protocol.Reply{Err: protocol.AsError(ctx.Err())}
@@ -459,7 +442,7 @@ func TestServer_ShutdownCuts(t *testing.T) {
 }
 
 func TestServer_severalListeners(t *testing.T) {
-	s, addr := serve(t, newFake(), resp.Options{})
+	s, addr := serve(t, protocoltest.New(), resp.Options{})
 	l := unixListener(t)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()

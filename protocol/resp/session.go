@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
 )
 
 // session is one connection of a link, from its greeting to its end.
@@ -38,9 +40,12 @@ func newSession(nc net.Conn, inflight int) *session {
 	}
 }
 
-// greet chooses RESP3. AUTH will be an option of the same command.
-func (s *session) greet(name string) error {
+// greet chooses RESP3, and authenticates.
+func (s *session) greet(name, token string) error {
 	words := []string{"HELLO", "3"}
+	if token != "" {
+		words = append(words, "AUTH", auth.DefaultName, token)
+	}
 	if name != "" {
 		words = append(words, "SETNAME", name)
 	}
@@ -52,11 +57,21 @@ func (s *session) greet(name string) error {
 	case err != nil:
 		return err
 	case v.isError():
-		return parseErrorLine(string(v.text))
+		return parseErrorLine(withoutToken(string(v.text), token))
 	case v.kind != '%':
 		return errReply
 	}
 	return nil
+}
+
+// withoutToken gives the line of an error, but not one that quotes the token: other servers quote what they do not
+// understand, or its beginning.
+func withoutToken(line, token string) string {
+	const telling = 4
+	if token == "" || !strings.Contains(line, token[:min(telling, len(token))]) {
+		return line
+	}
+	return "ERR the server does not understand HELLO 3 AUTH; its answer is left out, since it quotes the token"
 }
 
 // serve writes requests, beginning with next unless that is nil, until the connection or the client ends. When it
@@ -144,7 +159,7 @@ func (s *session) send(l *link, r *protocol.Request) {
 	case <-l.closed:
 		s.buf = s.buf[:0]
 		_ = s.nc.Close() // the reader answers all the others
-		r.Answer(protocol.Reply{Err: errClosed()})
+		r.Answer(protocol.Reply{Err: protocol.ClientClosed()})
 	}
 }
 

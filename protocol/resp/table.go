@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/stated/stated/protocol/auth"
 )
 
 // flags of a command.
@@ -13,7 +15,8 @@ const (
 	flagWrite   flags = 1 << iota // can change the store
 	flagRead                      // reads the store
 	flagFast                      // takes about constant time
-	flagAdmin                     // concerns the daemon, not agents
+	flagNoAuth                    // works before authentication
+	flagGate                      // what it does decides about the limits of what comes behind it
 	flagMany                      // takes very many arguments
 	flagMulti                     // can be queued in MULTI
 	flagControl                   // works inside MULTI, instead of being queued
@@ -21,15 +24,21 @@ const (
 	flagOrdered                   // keeps its reply in order itself
 )
 
-// spec is what there is to know about a command. Either plan or handle is set.
+// spec is what there is to know about a command or a subcommand. Either plan or handle is set, or subs alone.
 type spec struct {
-	name    string
-	arity   int // arguments with the name; negative: at least so many
-	flags   flags
-	family  string
-	summary string
-	help    []string // a line for each subcommand; then the command has HELP too
-	keys    [3]int   // position of the first and last agent id, and the step between two; 0 for none
+	name   string // of a subcommand: with the command's before it, as in client|list
+	arity  int    // arguments with the name; negative: at least so many
+	flags  flags
+	role   auth.Role // what a client needs to be; none for commands that work before authentication
+	family string
+	keys   [3]int // position of the first and last agent id, and the step between two; 0 for none
+	subs   []spec
+
+	args       string // the syntax of its arguments, see parseSyntax
+	summary    string
+	complexity string // empty: O(1)
+	reply      string
+	errors     string // codes beyond those that follow from the flags
 
 	// plan says what a command on agents wants; multi tells whether it is being queued.
 	plan func(args [][]byte, multi bool) (*plan, error)
@@ -45,13 +54,16 @@ const maxNameBytes = 32 // longer than any command's name
 func newTable() table {
 	t := table{}
 	for _, family := range [][]spec{
-		connectionCommands(), serverCommands(), stringCommands(), manyCommands(), keyCommands(),
-		stateCommands(), multiCommands(),
+		connectionCommands(), authCommands(), clientCommands(), serverCommands(), commandCommands(), stringCommands(),
+		manyCommands(), keyCommands(), stateCommands(), multiCommands(),
 	} {
 		for i := range family {
 			s := &family[i]
-			if s.help != nil {
-				s.handle = orHelp(s, s.handle)
+			if s.subs != nil {
+				s.addHelp()
+			}
+			for j := range s.subs {
+				s.subs[j].family = s.family
 			}
 			t[s.name] = s
 		}
@@ -59,15 +71,18 @@ func newTable() table {
 	return t
 }
 
-// orHelp makes a handler that also answers HELP.
-func orHelp(s *spec, handle func(x *executor, args [][]byte)) func(x *executor, args [][]byte) {
-	lines := append([]string{strings.ToUpper(s.name) + " <subcommand> [<arg> ...]. Subcommands are:"}, s.help...)
-	lines = append(lines, "HELP: prints this help.")
-	return func(x *executor, args [][]byte) {
-		if len(args) != 2 || !is(args[1], "HELP") {
-			handle(x, args)
-			return
-		}
+// addHelp adds a subcommand that tells about the others.
+func (s *spec) addHelp() {
+	s.subs = append(s.subs, spec{
+		name: s.name + "|help", arity: 2, role: s.role,
+		summary: "Prints this help.", reply: "an array of lines",
+	})
+	lines := []string{strings.ToUpper(s.name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
+	for i := range s.subs {
+		sub := &s.subs[i]
+		lines = append(lines, strings.TrimSpace(strings.ToUpper(sub.word())+" "+sub.args), "    "+sub.summary)
+	}
+	s.subs[len(s.subs)-1].handle = func(x *executor, _ [][]byte) {
 		x.out.array(len(lines))
 		for _, l := range lines {
 			x.out.simple(l)
@@ -75,18 +90,46 @@ func orHelp(s *spec, handle func(x *executor, args [][]byte)) func(x *executor, 
 	}
 }
 
-func (t table) lookup(name []byte) *spec {
-	if len(name) > maxNameBytes {
+// word is what calls a subcommand, or the name of a command.
+func (s *spec) word() string { return s.name[strings.IndexByte(s.name, '|')+1:] }
+
+// lower gives a word that may be a command's name in lower case.
+func lower(word []byte, buf *[maxNameBytes]byte) []byte {
+	if len(word) > maxNameBytes {
 		return nil
 	}
-	var buf [maxNameBytes]byte
-	for i, c := range name {
+	for i, c := range word {
 		if c >= 'A' && c <= 'Z' {
 			c += 'a' - 'A'
 		}
 		buf[i] = c
 	}
-	return t[string(buf[:len(name)])]
+	return buf[:len(word)]
+}
+
+// lookup gives the command of this name, or nil.
+func (t table) lookup(name []byte) *spec {
+	var buf [maxNameBytes]byte
+	return t[string(lower(name, &buf))]
+}
+
+// named gives the command or subcommand of a full name, or nil.
+func (t table) named(name []byte) *spec {
+	command, word, sub := bytes.Cut(name, []byte{'|'})
+	s := t.lookup(command)
+	if s == nil || !sub {
+		return s
+	}
+	return s.sub(word)
+}
+
+func (s *spec) sub(word []byte) *spec {
+	for i := range s.subs {
+		if is(word, s.subs[i].word()) {
+			return &s.subs[i]
+		}
+	}
+	return nil
 }
 
 func (t table) takesMany(name []byte) bool {
@@ -94,13 +137,20 @@ func (t table) takesMany(name []byte) bool {
 	return s != nil && s.flags&flagMany != 0
 }
 
-// find gives the command that args call, or Redis's error.
-func (t table) find(args [][]byte) (*spec, error) {
-	s := t.lookup(args[0])
-	switch {
-	case s == nil:
+// called gives the command or subcommand that args call, or Redis's error. s is the command of the first word, nil if there
+// is none.
+func (s *spec) called(args [][]byte) (*spec, error) {
+	if s == nil {
 		return nil, unknownCommand(args)
-	case s.arity >= 0 && len(args) != s.arity, len(args) < -s.arity:
+	}
+	if s.subs != nil && len(args) > 1 {
+		sub := s.sub(args[1])
+		if sub == nil {
+			return s, errSubcommand(s.name, args[1])
+		}
+		s = sub
+	}
+	if s.arity >= 0 && len(args) != s.arity || len(args) < -s.arity {
 		return s, errArity(s.name)
 	}
 	return s, nil
@@ -111,7 +161,7 @@ func errArity(name string) error {
 }
 
 func errSubcommand(parent string, name []byte) error {
-	return redisError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", name, parent))
+	return redisError(fmt.Sprintf("ERR unknown subcommand '%.128s'. Try %s HELP.", name, strings.ToUpper(parent)))
 }
 
 // unknownCommand quotes only the beginning of what came, which may be very long.

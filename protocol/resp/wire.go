@@ -21,11 +21,7 @@ var (
 		"WRONGPASS": protocol.CodeUnauthenticated,
 		"NOPERM":    protocol.CodeForbidden,
 	}
-	knownCodes = codeSet(
-		protocol.CodeNotFound, protocol.CodeConflict, protocol.CodeInvalid, protocol.CodeUnauthenticated,
-		protocol.CodeForbidden, protocol.CodeOverloaded, protocol.CodeLocked, protocol.CodeCanceled,
-		protocol.CodeUnknown, protocol.CodeUnavailable, protocol.CodeFull, protocol.CodeIO, protocol.CodeCorrupt,
-		protocol.CodeReadOnly, protocol.CodeInternal)
+	knownCodes = codeSet(protocol.Codes()...)
 )
 
 func codeSet(codes ...protocol.Code) map[string]bool {
@@ -41,6 +37,7 @@ const (
 	errNotInteger = redisError("ERR value is not an integer or out of range")
 	errMaxClients = redisError("ERR max number of clients reached")
 	errHTTP       = redisError("ERR this is the Redis protocol, not HTTP")
+	errLateAuth   = redisError("NOAUTH Authentication required: the client did not authenticate in time, closing")
 	errExecAbort  = redisError("EXECABORT Transaction discarded because of previous errors.")
 )
 
@@ -67,6 +64,9 @@ func errorLine(err error) string {
 	for _, f := range e.Facts {
 		b.WriteString(" " + f.Key + "=" + f.Value)
 	}
+	if first, _, _ := strings.Cut(e.Message, " "); isFact(first) {
+		b.WriteString(" :") // else a client would take it for one more
+	}
 	b.WriteString(" " + e.Message)
 	return b.String()
 }
@@ -82,26 +82,29 @@ func parseErrorLine(line string) *protocol.Error {
 		e.Code, e.Message = protocol.Code(word), rest
 	case codeOfWord[word] != "":
 		e.Code, e.Message = codeOfWord[word], rest
-		return e
+		if wordOfCode[e.Code] != word {
+			return e // Redis itself knows no facts
+		}
 	default:
 		return e
 	}
 	for {
 		token, after, _ := strings.Cut(e.Message, " ")
-		key, value, ok := strings.Cut(token, "=")
-		if !ok || !isFactKey(key) {
+		if !isFact(token) {
 			return e
 		}
+		key, value, _ := strings.Cut(token, "=")
 		e.Facts = append(e.Facts, protocol.Fact{Key: key, Value: value})
 		e.Message = after
 	}
 }
 
-func isFactKey(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if (s[i] < 'a' || s[i] > 'z') && s[i] != '_' {
+func isFact(token string) bool {
+	key, _, ok := strings.Cut(token, "=")
+	for i := 0; i < len(key); i++ {
+		if (key[i] < 'a' || key[i] > 'z') && key[i] != '_' {
 			return false
 		}
 	}
-	return s != ""
+	return ok && key != ""
 }

@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/auth"
+)
+
+// route is what there is to know about a method of a path.
+type route struct {
+	method  string // HEAD comes with GET
+	path    string // {id} stands for one percent-encoded segment
+	open    bool   // needs no token
+	role    auth.Role
+	params  []string // of the query
+	perform func(x *exchange) error
+}
+
+// routes are all there are. It is the only place where they are declared.
+type routes []route
+
+func newRoutes() routes {
+	return routes{
+		{method: http.MethodPut, path: "/v1/agents/{id}", role: auth.RoleWrite, perform: (*exchange).save},
+		{method: http.MethodGet, path: "/v1/agents/{id}", role: auth.RoleRead, perform: (*exchange).load},
+		{method: http.MethodDelete, path: "/v1/agents/{id}", role: auth.RoleWrite, perform: (*exchange).remove},
+		{
+			method: http.MethodGet, path: "/v1/agents", role: auth.RoleRead, params: []string{"prefix", "after", "limit"},
+			perform: (*exchange).list,
+		},
+		{method: http.MethodDelete, path: "/v1/agents", role: auth.RoleAdmin, params: []string{"confirm"}, perform: (*exchange).clear},
+		{method: http.MethodGet, path: "/v1/count", role: auth.RoleRead, params: []string{"prefix"}, perform: (*exchange).count},
+		{method: http.MethodPost, path: "/v1/transactions", role: auth.RoleRead, perform: (*exchange).transact},
+		{method: http.MethodGet, path: "/v1/info", role: auth.RoleRead, perform: (*exchange).info},
+		{method: http.MethodGet, path: "/metrics", role: auth.RoleRead, perform: (*exchange).metrics},
+		{method: http.MethodGet, path: "/livez", open: true, perform: (*exchange).livez},
+		{method: http.MethodGet, path: "/healthz", open: true, perform: (*exchange).livez},
+		{method: http.MethodGet, path: "/readyz", open: true, params: []string{"verbose"}, perform: (*exchange).readyz},
+		{method: http.MethodGet, path: "/openapi.yaml", open: true, perform: (*exchange).openapi},
+	}
+}
+
+const agentsPrefix = "/v1/agents/"
+
+// find gives the route of a request and the agent id in its path, or the error to answer; allowed are the methods
+// that the path has.
+func (rs routes) find(r *http.Request) (found *route, id string, allowed []string, err error) {
+	path := r.URL.RawPath // as it came: EscapedPath makes a slash of %2F if it has to escape anything else
+	if path == "" {
+		path = r.URL.EscapedPath()
+	}
+	if segment, ok := strings.CutPrefix(path, agentsPrefix); ok && segment != "" && !strings.Contains(segment, "/") {
+		if id, err = url.PathUnescape(segment); err != nil {
+			return nil, "", nil, protocol.Errorf(protocol.CodeInvalid, "the agent id in the path is not percent-encoded correctly")
+		}
+		path = agentsPrefix + "{id}"
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for i := range rs {
+		if rs[i].path != path {
+			continue
+		}
+		if allowed = append(allowed, rs[i].method); rs[i].method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+		if rs[i].method == method {
+			found = &rs[i]
+		}
+	}
+	switch {
+	case allowed == nil && strings.HasPrefix(path, agentsPrefix):
+		return nil, "", nil, status{http.StatusNotFound, protocol.Errorf(protocol.CodeInvalid,
+			"there is nothing at this path: an agent id is one segment, with / written as %%2F")}
+	case allowed == nil:
+		return nil, "", nil, status{http.StatusNotFound, protocol.Errorf(protocol.CodeInvalid,
+			"there is nothing at this path: /openapi.yaml tells what there is")}
+	}
+	allowed = append(allowed, http.MethodOptions)
+	slices.Sort(allowed)
+	return found, id, allowed, nil
+}
