@@ -23,7 +23,7 @@ type record struct {
 
 // history is a database as it lies on the disk, and all that was ever acknowledged in it.
 type history struct {
-	files    map[string][]byte // by what their names end in: "", "-wal", "-shm"
+	files    map[string][]byte // by what their names end in
 	now      map[string]record
 	gone     map[string]bool // ids that were deleted
 	states   map[record]bool // with the id in front of the state
@@ -32,7 +32,7 @@ type history struct {
 }
 
 // endings of the names of a database's files.
-var endings = []string{"", "-wal", "-shm"}
+var endings = []string{"", "-wal", "-shm", ".owner"}
 
 // kept is a history that is made when the first test asks for it.
 type kept struct {

@@ -103,12 +103,7 @@ func TestTerm_Twice(t *testing.T) {
 
 // TestUnixSocket listens on a socket of the file system, which only the owner and the group may use.
 func TestUnixSocket(t *testing.T) {
-	dir, err := os.MkdirTemp("", "s") // the name of a socket must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "stated.sock")
+	path := filepath.Join(shortDir(t), "stated.sock")
 	db := harness.File(t)
 	d := harness.Start(t, db, "--redis", "unix:"+path)
 	info, err := os.Stat(path)

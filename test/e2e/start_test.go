@@ -180,7 +180,7 @@ func TestServe_Config(t *testing.T) {
 		"a bad number":             {args: []string{"--set", "actor.batch=many"}, want: []string{"actor.batch", "many"}},
 		"an address for all":       {args: []string{"--redis", "0.0.0.0:7828"}, want: []string{"server.redis", "0.0.0.0"}},
 		"a budget that is too big": {args: []string{"--set", "timeouts.request=5"}, want: []string{"timeouts.request"}},
-		"nothing to listen on":     {args: []string{"--redis", ""}, want: []string{"server.redis"}},
+		"nothing to listen on":     {args: []string{"--redis", "", "--http", ""}, want: []string{"server.redis", "server.http"}},
 		"a durability that is none": {args: []string{"--set", "store.durability=mostly"},
 			want: []string{"store.durability", "mostly"}},
 	}

@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	_ "modernc.org/sqlite" // the other program that reads
 
 	"github.com/stated/stated/protocol/resp"
 	"github.com/stated/stated/test/harness"
@@ -41,6 +44,46 @@ func TestOrder_Checker(t *testing.T) {
 	t.Logf("%d acknowledgements, %d fsyncs of the log, %d violations", o.acks, o.syncs, len(o.violations))
 	if len(o.violations) <= o.acks/2 {
 		t.Errorf("only %d violations among %d acknowledgements", len(o.violations), o.acks)
+	}
+}
+
+// TestOrder_Recovered: what a killed daemon has left in the log is synced before a read shows it. Another program has
+// recovered the log before, and did not.
+func TestOrder_Recovered(t *testing.T) {
+	db := harness.File(t)
+	d := harness.Start(t, db)
+	if _, err := d.Client(t, resp.ClientOptions{}).Save(guarded(t), "a", []byte(`{"mark":"left"}`)); err != nil {
+		t.Fatal(err)
+	}
+	d.Kill()
+	other, err := sql.Open("sqlite", db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close() //nolint:errcheck // it only reads
+	var n int
+	if err := other.QueryRow("SELECT count(*) FROM agent_state").Scan(&n); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	out := filepath.Join(t.TempDir(), "trace")
+	d = harness.StartWith(t, harness.Command{Under: under(out, fast, "-e", "trace=fdatasync,fsync,write")}, db)
+	if _, err := d.Client(t, resp.ClientOptions{}).Load(guarded(t), "a"); err != nil {
+		t.Fatal(err)
+	}
+	d.Stop(t)
+	synced, shown := false, 0
+	for _, c := range readTrace(t, out).Calls {
+		switch {
+		case c.Path == db+"-wal" && c.Result == 0:
+			synced = true
+		case c.Name == "write" && strings.HasPrefix(c.Path, "TCP:") && markInLog.MatchString(c.Arg(1)):
+			if shown++; !synced {
+				t.Errorf("line %d: a reply shows what was never synced", c.Start)
+			}
+		}
+	}
+	if shown != 1 {
+		t.Errorf("%d replies with the state in the trace", shown)
 	}
 }
 

@@ -28,7 +28,7 @@ type runner struct {
 }
 
 // tries bounds how often one step is tried: a store that does not recover is a finding.
-const tries = 200
+const tries = 1_000
 
 // run takes the steps of a script from number first on.
 func (r *runner) run(ctx context.Context, first int, steps []step) error {

@@ -14,7 +14,8 @@ import (
 type Daemon struct {
 	*Process
 	DB   string
-	Addr string // host:port, or unix:/path
+	Addr string // host:port, or unix:/path; empty when the Redis protocol is off
+	HTTP string // likewise
 }
 
 // File gives the path of a database in a folder of its own, which is not there yet. When the test has passed, and
@@ -30,7 +31,7 @@ func File(tb testing.TB) string {
 	return db
 }
 
-// Start runs a daemon on the file, on a free port of the loopback unless args say otherwise, and waits until it is
+// Start runs a daemon on the file, on free ports of the loopback unless args say otherwise, and waits until it is
 // ready.
 func Start(tb testing.TB, db string, args ...string) *Daemon {
 	tb.Helper()
@@ -40,18 +41,34 @@ func Start(tb testing.TB, db string, args ...string) *Daemon {
 // StartWith is Start for a command that has an environment or a folder too.
 func StartWith(tb testing.TB, c Command, db string) *Daemon {
 	tb.Helper()
-	c.Args = append([]string{"serve", "--db", db, "--redis", "127.0.0.1:0", "--log-level", "debug"}, c.Args...)
+	c.Args = append([]string{"--redis", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "debug"}, c.Args...)
+	return StartBare(tb, c, db)
+}
+
+// StartBare is StartWith without any settings of its own. The log has to be JSON and tell at least infos.
+func StartBare(tb testing.TB, c Command, db string) *Daemon {
+	tb.Helper()
+	c.Args = append([]string{"serve", "--db", db}, c.Args...)
 	d := &Daemon{Process: Spawn(tb, c), DB: db}
 	ready := d.Log(tb, func(e Entry) bool { return e.Message() == "ready" })
-	addresses, _ := ready["redis"].([]any)
-	if len(addresses) == 0 {
+	d.Addr, d.HTTP = firstAddress(ready["redis"]), firstAddress(ready["http"])
+	if d.Addr+d.HTTP == "" {
 		tb.Fatalf("the daemon is ready, but tells no address: %v", ready)
 	}
-	d.Addr, _ = addresses[0].(string)
-	if filepath.IsAbs(d.Addr) {
-		d.Addr = "unix:" + d.Addr
-	}
 	return d
+}
+
+// firstAddress gives the first of the addresses in a log entry, as --addr takes it.
+func firstAddress(logged any) string {
+	addresses, _ := logged.([]any)
+	if len(addresses) == 0 {
+		return ""
+	}
+	addr, _ := addresses[0].(string)
+	if filepath.IsAbs(addr) {
+		return "unix:" + addr
+	}
+	return addr
 }
 
 // Stop ends the daemon as an init system does, and expects it to succeed.

@@ -63,7 +63,9 @@ func (c Command) prepare(tb testing.TB) *exec.Cmd {
 			cmd.Env = append(cmd.Env, entry)
 		}
 	}
-	cmd.Env = append(cmd.Env, c.Env...)
+	// A program that was built to detect races would sleep for a second before it ends
+	// (https://go.dev/doc/articles/race_detector#Options).
+	cmd.Env = append(append(cmd.Env, "GORACE=atexit_sleep_ms=0"), c.Env...)
 	return cmd
 }
 
@@ -216,9 +218,12 @@ func (p *Process) Logs(match func(Entry) bool) []Entry {
 	return list
 }
 
-// Output is everything the process has written, for messages; of much only the end.
+// All is everything the process has written, without lines that are not complete.
+func (p *Process) All() string { return strings.Join(append(p.stdout.all(), p.stderr.all()...), "\n") }
+
+// Output is All for messages: of much only the end.
 func (p *Process) Output() string {
-	all := strings.Join(append(p.stdout.all(), p.stderr.all()...), "\n")
+	all := p.All()
 	const most = 8 << 10
 	if len(all) > most {
 		all = "...\n" + all[len(all)-most:]
