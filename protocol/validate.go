@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // ValidateID returns INVALID unless id can name an agent: valid UTF-8, 1 to [MaxIDBytes] bytes, no control
@@ -51,16 +53,18 @@ func (d document) validate(text []byte) error {
 	if len(text) == 0 {
 		return d.notJSON(0, "it is empty")
 	}
-	if !json.Valid(text) {
+	at, deep := deeperThan(text, d.depth)
+	switch {
+	// gjson takes a third of the time, but descends as deep as the text does.
+	case (deep || !gjson.ValidBytes(text)) && !json.Valid(text):
 		return d.syntaxError(text)
-	}
-	if !utf8.Valid(text) {
+	case !utf8.Valid(text):
 		return d.notJSON(invalidUTF8At(text), "invalid UTF-8")
-	}
-	if at, ok := deeperThan(text, d.depth); ok {
+	case deep:
 		return d.tooDeep(at)
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (d document) notJSON(at int, why string) error {
@@ -102,7 +106,8 @@ func invalidUTF8At(b []byte) int {
 	return len(b)
 }
 
-// deeperThan finds the byte at which valid JSON goes deeper than most levels.
+// deeperThan finds the byte at which JSON goes deeper than most levels. In a text that is not JSON it finds every such
+// byte that lies before the first mistake.
 func deeperThan(state []byte, most int) (int, bool) {
 	// Most states have fewer brackets in all than levels are allowed; counting them is much quicker than looking.
 	if bytes.Count(state, []byte{'['})+bytes.Count(state, []byte{'{'}) <= most {
