@@ -54,7 +54,7 @@ func ended(ctx context.Context, err error) error {
 	return translate(err)
 }
 
-// attempt tries the batch once. It gives the driver's own error for a lock, so that it is tried again.
+// attempt tries the batch once. It gives SQLite's own error for a lock, so that it is tried again.
 func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) ([]protocol.Reply, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 		batch.Release()
 		return nil, err
 	}
-	if _, err := s.w.commit.exec(background); err != nil {
+	if _, err := s.w.commit.run(); err != nil {
 		return nil, s.commitFailed(batch, err)
 	}
 	if err := s.identity.check(); err != nil {
@@ -91,7 +91,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 
 // lock begins a transaction that may write, and learns what other processes have done since the last one.
 func (s *Store) lock(ctx context.Context) error {
-	if _, err := s.w.beginImmediate.exec(ctx); err != nil {
+	if _, err := s.w.beginImmediate.run(); err != nil {
 		return s.rollback(err)
 	}
 	s.fair.locked(time.Now())
@@ -119,7 +119,7 @@ func unfit(err error) error {
 // committed notes what a transaction of ours has left behind.
 func (s *Store) committed() {
 	s.w.base, s.highest = s.w.counter, max(s.highest, s.w.counter)
-	s.grown(s.w.conn.pagesWritten())
+	s.grown(s.w.conn.PagesWritten())
 }
 
 // perform applies the operations and writes the counter that they moved.

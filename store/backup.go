@@ -56,7 +56,7 @@ func (s *Store) copyVerified(ctx context.Context, dest string, o Options) (*Repo
 
 // copyTo writes a compact copy of the last committed state into an empty file.
 func (s *Store) copyTo(ctx context.Context, dest string) (err error) {
-	c, err := connect(ctx, s.opts.dsn(s.path, accessBackup))
+	c, err := s.opts.connect(ctx, s.path, accessBackup)
 	if err != nil {
 		return translate(err)
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -90,12 +89,12 @@ func (s *Store) check(ctx context.Context, r *reader, p *Report, deep bool) (err
 // integrity runs SQLite's own check. The quicker quick_check would miss an agent that is in the table and not in the
 // index: a load would not find it.
 func integrity(ctx context.Context, c *conn, p *Report) error {
-	st, err := c.prepare(fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
+	st, err := c.Prepare(fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
 	if err != nil {
 		return err
 	}
-	defer st.close() //nolint:errcheck // a read statement has nothing to lose
-	return st.each(ctx, func(row []driver.Value) (bool, error) {
+	defer st.Close()
+	return st.Each(ctx, func(row []any) (bool, error) {
 		if row[0] != "ok" {
 			p.add("integrity: %v", row[0])
 		}
@@ -115,12 +114,12 @@ func (s *Store) checkRows(ctx context.Context, c *conn, p *Report, deep bool) er
 	if err != nil {
 		return err
 	}
-	st, err := c.prepare("SELECT agent_id, " + revision + ", " + checksum + ", " + state + " FROM agent_state")
+	st, err := c.Prepare("SELECT agent_id, " + revision + ", " + checksum + ", " + state + " FROM agent_state")
 	if err != nil {
 		return err
 	}
-	defer st.close() //nolint:errcheck // a read statement has nothing to lose
-	return st.each(ctx, func(row []driver.Value) (bool, error) {
+	defer st.Close()
+	return st.Each(ctx, func(row []any) (bool, error) {
 		if p.Agents%reportEveryRows == 0 {
 			s.opts.Progress.report(Step{Name: "rows", Done: p.Agents, Total: total})
 		}

@@ -2,89 +2,81 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
-	"fmt"
-	"io"
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
+	"github.com/stated/stated/store/sqlite"
 )
 
-// conn is one connection of the driver, used by one goroutine at a time. It is what the store needs of
-// database/sql and no more.
+// conn is a connection to the database, used by one goroutine at a time.
 type conn struct {
-	raw      driver.Conn
-	prepared []*stmt // those that live as long as the connection
-	closed   bool
+	*sqlite.Conn
+	closed bool
 }
 
 // opening is held while SQLite opens a database with all that lies beside it. Whoever opens and closes one of these
 // files without SQLite keeps it from doing so meanwhile, see readAside.
 var opening sync.RWMutex
 
-// connect opens a database, and reads from it, since SQLite opens the files beside it no sooner.
-func connect(ctx context.Context, dsn string) (*conn, error) {
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		return nil, err
-	}
+// connect opens a database, makes its settings, and reads from it, since SQLite opens the files no sooner. The connection
+// waits so long for locks.
+func connect(ctx context.Context, path string, readOnly bool, wait time.Duration, settings string) (*conn, error) {
 	opening.RLock()
 	defer opening.RUnlock()
-	raw, err := connector.Connect(ctx)
+	raw, err := sqlite.Open(path, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{raw: raw}
-	if _, _, err := c.row(ctx, "PRAGMA schema_version"); err != nil {
+	c := &conn{Conn: raw}
+	c.SetLockTimeout(wait)
+	err = c.Exec(ctx, settings)
+	if err == nil {
+		_, _, err = c.row(ctx, "PRAGMA schema_version")
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
 
-// close rolls back an open transaction, if there is one. The statements go first: while one is left, SQLite keeps the
-// connection half open, with its files and locks.
 func (c *conn) close() error {
 	c.closed = true
-	var errs []error
-	for _, s := range c.prepared {
-		errs = append(errs, s.close())
-	}
-	return errors.Join(append(errs, c.raw.Close())...)
+	return c.Close()
 }
 
-// exec runs one or more statements once.
-func (c *conn) exec(ctx context.Context, sql string, args ...driver.Value) error {
-	_, err := c.raw.(driver.ExecerContext).ExecContext(ctx, sql, named(nil, args))
+// exec runs a statement once; without arguments, several.
+func (c *conn) exec(ctx context.Context, sql string, args ...any) error {
+	if len(args) == 0 {
+		return c.Exec(ctx, sql)
+	}
+	s, err := c.Prepare(sql)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = s.Exec(ctx, args...)
 	return err
 }
 
 // row runs a query once and gives its first row; ok is false when there is none.
-func (c *conn) row(ctx context.Context, sql string, args ...driver.Value) (row []driver.Value, ok bool, err error) {
-	s, err := c.prepare(sql)
+func (c *conn) row(ctx context.Context, sql string, args ...any) (row []any, ok bool, err error) {
+	s, err := c.Prepare(sql)
 	if err != nil {
 		return nil, false, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	return s.row(ctx, args...)
-}
-
-// readOnly reports whether the database file can only be read.
-func (c *conn) readOnly() (bool, error) {
-	return c.raw.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
+	defer s.Close()
+	return s.Row(ctx, args...)
 }
 
 // withTimeout runs f while the connection waits so long for a lock. Afterwards it does not wait.
 func (c *conn) withTimeout(wait time.Duration, f func() error) error {
-	if err := c.exec(background, lockTimeoutPragma(wait)); err != nil {
-		return err
-	}
+	c.SetLockTimeout(wait)
 	err := f()
-	if c.closed { // in f, after a failure
-		return err
+	if !c.closed { // in f, after a failure
+		c.SetLockTimeout(0)
 	}
-	return errors.Join(err, c.exec(background, lockTimeoutPragma(0)))
+	return err
 }
 
 // number gives the one number that a pragma has for an answer.
@@ -99,98 +91,69 @@ func (c *conn) number(query string) (int64, error) {
 
 // inTransaction runs f between BEGIN IMMEDIATE and COMMIT.
 func (c *conn) inTransaction(ctx context.Context, f func() error) error {
-	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	err := f()
 	if err == nil {
-		err = c.exec(context.Background(), "COMMIT")
+		err = c.Exec(background, "COMMIT")
 	}
 	if err == nil {
 		return nil
 	}
-	if rollback := c.exec(context.Background(), "ROLLBACK"); rollback != nil && !isNoTransaction(rollback) {
+	if rollback := c.Exec(background, "ROLLBACK"); rollback != nil && !isNoTransaction(rollback) {
 		return errors.Join(err, rollback)
 	}
 	return err
 }
 
-// pagesWritten gives how many pages the connection has written into the write-ahead log since it was asked last.
-func (c *conn) pagesWritten() int64 {
-	n, _, err := c.raw.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
-	if err != nil {
-		return 0 // SQLite has no reason for one
-	}
-	return int64(n)
-}
-
-// stmt is a prepared statement.
+// stmt is a prepared statement that lives as long as its connection.
 type stmt struct {
-	raw  driver.Stmt
-	args []driver.NamedValue // reused from call to call
+	*sqlite.Stmt
+	instead func(run func() error) error // of tests, for an exec to fail; nil otherwise
 }
 
-func (c *conn) prepare(sql string) (*stmt, error) {
-	raw, err := c.raw.(driver.ConnPrepareContext).PrepareContext(context.Background(), sql)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", sql, err)
+// statement is a text, and where the statement that it makes belongs.
+type statement struct {
+	to  **stmt
+	sql string
+}
+
+func (c *conn) prepareAll(list []statement) error {
+	for _, s := range list {
+		prepared, err := c.Prepare(s.sql)
+		if err != nil {
+			return err
+		}
+		*s.to = &stmt{Stmt: prepared}
 	}
-	return &stmt{raw: raw}, nil
+	return nil
 }
-
-func (s *stmt) close() error { return s.raw.Close() }
 
 // exec runs the statement and gives the number of rows that it changed, those of triggers not counted.
-func (s *stmt) exec(ctx context.Context, args ...driver.Value) (int64, error) {
-	s.args = named(s.args[:0], args)
-	result, err := s.raw.(driver.StmtExecContext).ExecContext(ctx, s.args)
-	clear(s.args)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-// row runs the statement as a query and gives its first row; ok is false when there is none.
-func (s *stmt) row(ctx context.Context, args ...driver.Value) (row []driver.Value, ok bool, err error) {
-	err = s.each(ctx, func(r []driver.Value) (bool, error) {
-		row, ok = r, true
-		return false, nil
-	}, args...)
-	return row, ok, err
-}
-
-// each runs the statement as a query and calls f for every row until f gives false. The row is reused.
-func (s *stmt) each(ctx context.Context, f func(row []driver.Value) (bool, error), args ...driver.Value) (err error) {
-	s.args = named(s.args[:0], args)
-	rows, err := s.raw.(driver.StmtQueryContext).QueryContext(ctx, s.args)
-	clear(s.args)
-	if err != nil {
+func (s *stmt) exec(ctx context.Context, args ...any) (n int64, err error) {
+	err = s.attempt(func() error {
+		n, err = s.Exec(ctx, args...)
 		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	row := make([]driver.Value, len(rows.Columns()))
-	for {
-		switch err := rows.Next(row); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-		if more, err := f(row); err != nil || !more {
-			return err
-		}
-		if err := ctx.Err(); err != nil { // the driver looks at it in the first step only
-			return err
-		}
-	}
+	})
+	return n, err
 }
 
-func named(to []driver.NamedValue, args []driver.Value) []driver.NamedValue {
-	for i, a := range args {
-		to = append(to, driver.NamedValue{Ordinal: i + 1, Value: a})
+// run is exec for a statement whose parameters are set.
+func (s *stmt) run() (int64, error) {
+	err := s.attempt(func() error {
+		_, err := s.Step(background)
+		s.Reset()
+		return err
+	})
+	return s.Changes(), err
+}
+
+func (s *stmt) attempt(run func() error) error {
+	if s.instead != nil {
+		return s.instead(run)
 	}
-	return to
+	return run()
 }
 
 // literal gives s as an SQL string literal, for statements that take no parameter.

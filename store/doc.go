@@ -6,8 +6,8 @@
 // # Connections
 //
 // One read-write connection belongs to whoever calls [Store.Apply], one caller at a time: the writer. A few
-// query_only connections serve reads, each used by one goroutine at a time. All of them speak to the driver
-// directly, without database/sql, since they need neither its pool nor its conversions.
+// query_only connections serve reads, each used by one goroutine at a time. See package
+// store/sqlite for what a connection is.
 //
 // # Guarantees
 //
@@ -18,7 +18,7 @@
 //
 // # Caveats
 //
-// The process must never open the database or its -shm by itself: on Linux the driver's open file description locks
+// The process must never open the database or its -shm by itself: on Linux open file description locks
 // protect the database file, but those of the -shm are POSIX locks, which any close drops (readAside looks for them
 // first). On the -wal there are no locks.
 // Two copies of SQLite in one process (this one and a C one) on the same file are not safe for the same reason.

@@ -2,13 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
-	"math"
 	"time"
-	"unsafe"
 
 	"github.com/rs/zerolog"
-	"modernc.org/sqlite"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // What the tests need of the inside. Everything else they do through the exported API.
@@ -50,76 +47,45 @@ func (r Retry) Do(ctx context.Context, log zerolog.Logger, attempt func() error)
 	return stats.retries.Load(), stats.gaveUp.Load(), err
 }
 
-// DriverError makes an error as the driver does, which exports no way to.
-func DriverError(code int, text string) error {
-	e := new(sqlite.Error)
-	layout := (*struct {
-		msg  string
-		code int
-	})(unsafe.Pointer(e))
-	layout.msg, layout.code = text, code
-	if e.Code() != code || e.Error() != text {
-		panic("the driver's error type has changed")
-	}
-	return e
-}
+// DriverError makes an error of SQLite.
+func DriverError(code int, text string) error { return &sqlite.Error{Code: code, Message: text} }
 
 // FailCommit makes the writer's next COMMIT give err: in its place, or after it has really committed.
 func (s *Store) FailCommit(err error, committed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stmt := s.w.commit
-	stmt.raw = &failingStmt{Stmt: stmt.raw, stmt: stmt, err: err, committed: committed}
-}
-
-type failingStmt struct {
-	driver.Stmt
-	stmt      *stmt
-	err       error
-	committed bool
-}
-
-func (f *failingStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	f.stmt.raw = f.Stmt
-	if f.committed {
-		if _, err := f.Stmt.(driver.StmtExecContext).ExecContext(ctx, args); err != nil {
-			return nil, err
+	stmt.instead = func(run func() error) error {
+		stmt.instead = nil
+		if committed {
+			if err := run(); err != nil {
+				return err
+			}
 		}
+		return err
 	}
-	return nil, f.err
 }
 
 // FailSaves makes the next n updates or inserts of a state give err.
 func (s *Store) FailSaves(err error, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.w.update.raw = &failing{Stmt: s.w.update.raw, err: err, n: n}
+	s.w.update.instead = func(run func() error) error {
+		if n--; n >= 0 {
+			return err
+		}
+		return run()
+	}
 }
 
 // FailProbes makes the counter's updates, and so every probe, give err on this connection; nil ends that.
 func (s *Store) FailProbes(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f, ok := s.w.setCounter.raw.(*failing); ok {
-		s.w.setCounter.raw = f.Stmt
-	}
+	s.w.setCounter.instead = nil
 	if err != nil {
-		s.w.setCounter.raw = &failing{Stmt: s.w.setCounter.raw, err: err, n: math.MaxInt}
+		s.w.setCounter.instead = func(func() error) error { return err }
 	}
-}
-
-type failing struct {
-	driver.Stmt
-	err error
-	n   int
-}
-
-func (f *failing) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if f.n > 0 {
-		f.n--
-		return nil, f.err
-	}
-	return f.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 }
 
 // JudgeRead is what Read does with its error.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 
 	"github.com/stated/stated/protocol"
 )
@@ -28,7 +27,7 @@ func (w *writer) changeBesideTriggers(op *protocol.Op) (protocol.Reply, error) {
 	if err != nil {
 		return reply, err
 	}
-	row, ok, err := w.getCounter.row(background)
+	row, ok, err := w.getCounter.Row(background)
 	if err != nil {
 		return protocol.Reply{}, err
 	}
@@ -53,7 +52,7 @@ func (w *writer) insertBesideTriggers(op *protocol.Op) (int64, error) {
 
 // passForeign deals with a revision that somebody else wrote into a row and that is not below the counter: an agent's
 // revision never goes down, so the counter moves ahead of it. What is not even a number is taken out of the row.
-func (w *writer) passForeign(op *protocol.Op, value driver.Value) error {
+func (w *writer) passForeign(op *protocol.Op, value any) error {
 	revision, ok := value.(int64)
 	switch {
 	case value == nil || ok && revision <= w.counter:

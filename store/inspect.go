@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"strings"
 
@@ -68,13 +67,13 @@ func inspect(ctx context.Context, c *conn, path string) (fileKind, error) {
 }
 
 func userTables(ctx context.Context, c *conn) (map[string]bool, error) {
-	s, err := c.prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+	s, err := c.Prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
 	if err != nil {
 		return nil, err
 	}
-	defer s.close() //nolint:errcheck // a read statement has nothing to lose
+	defer s.Close()
 	tables := map[string]bool{}
-	err = s.each(ctx, func(row []driver.Value) (bool, error) {
+	err = s.Each(ctx, func(row []any) (bool, error) {
 		tables[strings.ToLower(row[0].(string))] = true
 		return true, nil
 	})
@@ -85,13 +84,13 @@ func userTables(ctx context.Context, c *conn) (map[string]bool, error) {
 // itself and compared by bytes, rowids, and no further column that an insert would have to fill. It reports whether
 // our own columns are there too.
 func fitting(ctx context.Context, c *conn, path string) (ours bool, err error) {
-	s, err := c.prepare("SELECT name, upper(type), \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info('agent_state')")
+	s, err := c.Prepare("SELECT name, upper(type), \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info('agent_state')")
 	if err != nil {
 		return false, err
 	}
-	defer s.close() //nolint:errcheck // a read statement has nothing to lose
+	defer s.Close()
 	types := map[string]string{}
-	err = s.each(ctx, func(row []driver.Value) (bool, error) {
+	err = s.Each(ctx, func(row []any) (bool, error) {
 		name := strings.ToLower(row[0].(string))
 		types[name] = row[1].(string)
 		switch name {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 	"golang.org/x/sys/unix"
-	"modernc.org/sqlite"
 )
 
 // Open opens the SQLite file at path for this process alone to write through stated, creates it when it is not there,
@@ -104,7 +103,7 @@ func newStore(path string, o Options) (*Store, error) {
 		readers: make(chan *reader, o.Readers), closed: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
 	s.health.now.Store(&Health{State: StateOK})
 	// Ordinary locks of this process on the file would be dropped when any code in it opens and closes the file.
-	if _, err := sqlite.OFDLocking(true); err != nil {
+	if err := sqlite.UseOFDLocks(); err != nil {
 		s.log.Warn().Err(err).Msg("open file description locks are not available: no code in this process may open the database file by itself")
 	}
 	return s, nil
@@ -178,11 +177,9 @@ func (s *Store) openFile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	readOnly, err := c.readOnly()
-	if err == nil && readOnly {
+	if c.ReadOnly() {
 		err = s.notWritable()
-	}
-	if err == nil {
+	} else {
 		err = prepareFile(ctx, c, s.path, kind)
 	}
 	if err = errors.Join(err, c.close()); err != nil {
@@ -210,7 +207,7 @@ func (s *Store) openWriter(ctx context.Context) error {
 		err = s.begin(ctx, w)
 	}
 	if err == nil { // from here on, await does the waiting
-		err = c.exec(ctx, lockTimeoutPragma(0))
+		c.SetLockTimeout(0)
 	}
 	if err != nil {
 		return errors.Join(err, c.close())
@@ -260,7 +257,7 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 }
 
 // sameHistory notes the store's id, and refuses another one later: then the file was replaced in place.
-func (s *Store) sameHistory(row []driver.Value) error {
+func (s *Store) sameHistory(row []any) error {
 	id := ""
 	if len(row) == 1 {
 		id, _ = row[0].(string)

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"time"
 
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // SQLiteVersion is the version of the SQLite that is linked in.
-const SQLiteVersion = sqlite3.SQLITE_VERSION
+const SQLiteVersion = sqlite.Version
 
 // Read performs an operation that changes nothing: load, stat, list, scan, count, or a transaction of load, stat and
 // check. It sees every change that Apply has reported before it began. It blocks until a read connection is free,
@@ -53,9 +52,8 @@ func (s *Store) read(ctx context.Context, r *reader, op *protocol.Op) (protocol.
 	if !isLocked(err) {
 		return reply, err
 	}
-	if err := r.conn.exec(background, lockTimeoutPragma(s.opts.LockTimeout)); err != nil {
-		return protocol.Reply{}, err
-	}
+	r.conn.SetLockTimeout(s.opts.LockTimeout)
+	defer r.conn.SetLockTimeout(0)
 	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, op.Kind().String(), func() (err error) {
 		reply, err = r.do(ctx, op)
 		return err
@@ -63,7 +61,7 @@ func (s *Store) read(ctx context.Context, r *reader, op *protocol.Op) (protocol.
 	if errors.Is(err, context.DeadlineExceeded) && protocol.CodeOf(err) != protocol.CodeLocked {
 		err = lockedError(1, s.opts.Retry.now().Sub(begun)).Because(err)
 	}
-	return reply, errors.Join(err, r.conn.exec(background, lockTimeoutPragma(0)))
+	return reply, err
 }
 
 func (s *Store) openReaders(ctx context.Context) error {

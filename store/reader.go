@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"math"
 	"strconv"
@@ -31,13 +30,11 @@ func selectors(adopted bool) (current, load, stat, list, scan, num string) {
 	if !adopted {
 		revision, checksum = "NULL", "NULL"
 	}
-	// The casts keep the driver from parsing times, and give any state as its bytes.
 	meta := revision + ", CAST(updated_at AS TEXT), octet_length(state_json)"
 	// Text sorts before blobs, so x'' is above every id that is text.
 	inRange := " FROM agent_state WHERE agent_id >= ?1 AND agent_id < coalesce(?2, x'')"
 	return "SELECT " + revision + " FROM agent_state WHERE agent_id = ?1",
-		"SELECT " + revision + ", CAST(updated_at AS TEXT), CAST(state_json AS BLOB), " + checksum +
-			" FROM agent_state WHERE agent_id = ?1",
+		"SELECT " + revision + ", updated_at, state_json, " + checksum + " FROM agent_state WHERE agent_id = ?1",
 		"SELECT " + meta + " FROM agent_state WHERE agent_id = ?1",
 		"SELECT " + meta + ", agent_id" + inRange + " ORDER BY agent_id",
 		"SELECT " + meta + ", agent_id, rowid FROM agent_state WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
@@ -61,22 +58,6 @@ func newReader(c *conn, adopted bool, limit int64) (*reader, error) {
 		statements = append(statements, statement{&r.counter, "SELECT revision FROM stated_meta WHERE id = 1"})
 	}
 	return r, c.prepareAll(statements)
-}
-
-type statement struct {
-	to  **stmt
-	sql string
-}
-
-// prepareAll prepares statements that live as long as the connection.
-func (c *conn) prepareAll(list []statement) (err error) {
-	for _, s := range list {
-		if *s.to, err = c.prepare(s.sql); err != nil {
-			return err
-		}
-		c.prepared = append(c.prepared, *s.to)
-	}
-	return nil
 }
 
 // do performs a reading operation.
@@ -177,7 +158,7 @@ func held(op *protocol.Op, current int64) error {
 
 // doCurrent gives the revision of an agent, 0 when it does not exist.
 func (r *reader) doCurrent(ctx context.Context, id string) (int64, error) {
-	row, ok, err := r.current.row(ctx, id)
+	row, ok, err := r.current.Row(ctx, id)
 	if err != nil || !ok {
 		return 0, err
 	}
@@ -185,7 +166,7 @@ func (r *reader) doCurrent(ctx context.Context, id string) (int64, error) {
 }
 
 // revisionOf reads the column revision. A row that stated has not written yet counts as revision 1.
-func revisionOf(v driver.Value) int64 {
+func revisionOf(v any) int64 {
 	if n, ok := v.(int64); ok && n > 1 {
 		return n
 	}
@@ -193,13 +174,19 @@ func revisionOf(v driver.Value) int64 {
 }
 
 func (r *reader) doLoad(ctx context.Context, id string) (protocol.Reply, error) {
-	row, ok, err := r.load.row(ctx, id)
-	if err != nil || !ok {
+	defer r.load.Reset()
+	if err := r.load.Text(1, id); err != nil {
 		return protocol.Reply{}, err
 	}
-	state, _ := row[2].([]byte) // NULL and the empty blob are no bytes
-	revision := revisionOf(row[0])
-	switch sound, err := r.sound(ctx, id, state, row[0], row[3]); {
+	if ok, err := r.load.Step(ctx); err != nil || !ok {
+		return protocol.Reply{}, err
+	}
+	state := append([]byte(nil), r.load.ColumnBytes(2)...)
+	revision, isInt := r.load.ColumnInt(0)
+	if !isInt || revision < 1 {
+		revision = 1
+	}
+	switch sound, err := r.sound(ctx, id, state, revision); {
 	case err != nil:
 		return protocol.Reply{}, err
 	case !sound:
@@ -207,35 +194,36 @@ func (r *reader) doLoad(ctx context.Context, id string) (protocol.Reply, error) 
 			"the row of agent %q is damaged: its checksum or revision does not fit; save it anew, or restore a backup", id)
 	}
 	return protocol.Reply{
-		Found: true, Revision: revision, UpdatedAt: parseTime(row[1]), State: state, Bytes: int64(len(state)),
+		Found: true, Revision: revision, UpdatedAt: parseTime(string(r.load.ColumnBytes(1))), State: state, Bytes: int64(len(state)),
 	}, nil
 }
 
-// sound reports whether a row is what was written. One of plain SQL has no checksum, but a revision that was given out: if
-// the text of the schema is damaged, the columns of all rows are taken for others.
-func (r *reader) sound(ctx context.Context, id string, state []byte, revision, checksum driver.Value) (bool, error) {
-	if checksum != nil {
-		return checksum == protocol.Checksum(protocol.Digest(id, state), revisionOf(revision)), nil
+// sound reports whether the row that was just loaded is what was written. One of plain SQL has no checksum, but a revision
+// that was given out: if the text of the schema is damaged, the columns of all rows are taken for others.
+func (r *reader) sound(ctx context.Context, id string, state []byte, revision int64) (bool, error) {
+	if !r.load.IsNull(3) {
+		checksum, isInt := r.load.ColumnInt(3)
+		return isInt && checksum == protocol.Checksum(protocol.Digest(id, state), revision), nil
 	}
-	if revision == nil { // never written since it was adopted
+	if r.load.IsNull(0) { // never written since it was adopted
 		return true, nil
 	}
-	row, ok, err := r.counter.row(ctx)
+	row, ok, err := r.counter.Row(ctx)
 	if err != nil || !ok { // somebody has removed it
 		return false, err
 	}
-	n, isInt := revision.(int64)
+	stored, isInt := r.load.ColumnInt(0)
 	counter, _ := row[0].(int64)
-	return isInt && n >= 1 && n <= counter, nil
+	return isInt && stored >= 1 && stored <= counter, nil
 }
 
 func (r *reader) doStat(ctx context.Context, id string) (protocol.Reply, error) {
-	row, ok, err := r.stat.row(ctx, id)
+	row, ok, err := r.stat.Row(ctx, id)
 	if err != nil || !ok {
 		return protocol.Reply{}, err
 	}
 	bytes, _ := row[2].(int64)
-	return protocol.Reply{Found: true, Revision: revisionOf(row[0]), UpdatedAt: parseTime(row[1]), Bytes: bytes}, nil
+	return protocol.Reply{Found: true, Revision: revisionOf(row[0]), UpdatedAt: timeOf(row[1]), Bytes: bytes}, nil
 }
 
 func (r *reader) tooLarge(bytes int64) error {
@@ -251,7 +239,7 @@ func (r *reader) doList(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 		from = op.After() + "\x00" // the smallest text behind it
 	}
 	last := op.After()
-	err := r.list.each(ctx, func(row []driver.Value) (bool, error) {
+	err := r.list.Each(ctx, func(row []any) (bool, error) {
 		e, ok := entryOf(row)
 		if !ok {
 			r.unlisted++
@@ -274,7 +262,7 @@ func (r *reader) doList(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 func (r *reader) doScan(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
 	var reply protocol.Reply
 	rows := 0
-	err := r.scan.each(ctx, func(row []driver.Value) (bool, error) {
+	err := r.scan.Each(ctx, func(row []any) (bool, error) {
 		rows++
 		reply.Count, _ = row[4].(int64)
 		if e, ok := entryOf(row); ok {
@@ -293,7 +281,7 @@ func (r *reader) doScan(ctx context.Context, op *protocol.Op) (protocol.Reply, e
 // doCount counts the rows whose id is text. It does not look whether each such id is valid.
 func (r *reader) doCount(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
 	from, to := idRange(op.Prefix())
-	row, _, err := r.num.row(ctx, from, to)
+	row, _, err := r.num.Row(ctx, from, to)
 	if err != nil {
 		return protocol.Reply{}, err
 	}
@@ -301,17 +289,17 @@ func (r *reader) doCount(ctx context.Context, op *protocol.Op) (protocol.Reply, 
 }
 
 // entryOf reads the columns that list and scan share.
-func entryOf(row []driver.Value) (protocol.Entry, bool) {
+func entryOf(row []any) (protocol.Entry, bool) {
 	id, ok := row[3].(string)
 	if !ok || protocol.ValidateID(id) != nil {
 		return protocol.Entry{}, false
 	}
 	bytes, _ := row[2].(int64)
-	return protocol.Entry{ID: id, Revision: revisionOf(row[0]), UpdatedAt: parseTime(row[1]), Bytes: bytes}, true
+	return protocol.Entry{ID: id, Revision: revisionOf(row[0]), UpdatedAt: timeOf(row[1]), Bytes: bytes}, true
 }
 
 // idRange gives the bounds of the ids that start with prefix: at least from, below to; nil is above all text.
-func idRange(prefix string) (from, to driver.Value) {
+func idRange(prefix string) (from, to any) {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] < math.MaxUint8 {
 			return prefix, prefix[:i] + string([]byte{prefix[i] + 1})
@@ -320,16 +308,18 @@ func idRange(prefix string) (from, to driver.Value) {
 	return prefix, nil
 }
 
+// timeOf is parseTime for a column that is text, or NULL.
+func timeOf(v any) time.Time {
+	text, _ := v.(string)
+	return parseTime(text)
+}
+
 // timeLayout is how updated_at is written: UTC, milliseconds.
 const timeLayout = "2006-01-02 15:04:05.000"
 
 // parseTime reads updated_at, which other programs may have written their own way; it gives the zero time for
 // what it cannot read. (A fraction of a second is accepted by every layout.)
-func parseTime(v driver.Value) time.Time {
-	text, ok := v.(string)
-	if !ok {
-		return time.Time{}
-	}
+func parseTime(text string) time.Time {
 	for _, layout := range [...]string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04:05Z07:00"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC().Truncate(time.Millisecond)

@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // This file alone knows SQLite's result codes (https://www.sqlite.org/rescode.html). Errors are classified by
 // code, never by text: "database is locked" stands for several codes that need different treatment.
 
-// resultCode gives the extended result code of a driver's error, 0 for any other error.
+// resultCode gives the extended result code of an error of SQLite, 0 for any other error.
 func resultCode(err error) int {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
-		return e.Code()
+		return e.Code
 	}
 	return 0
 }
@@ -72,8 +72,8 @@ func isLeftover(err error) bool {
 // isNotDatabase reports whether the file is no SQLite database at all.
 func isNotDatabase(err error) bool { return resultCode(err)&0xff == sqlite3.SQLITE_NOTADB }
 
-// translate turns an error of the driver into the vocabulary, for an operation that was not applied. What the
-// driver says stays inside as the cause; the message names the code, so that an operator can look it up.
+// translate turns an error of SQLite into the vocabulary, for an operation that was not applied. What SQLite
+// says stays inside as the cause; the message names the code, so that an operator can look it up.
 func translate(err error) error {
 	if err == nil {
 		return nil

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"modernc.org/sqlite"
+
+	"github.com/stated/stated/store/sqlite"
 )
 
 // Store is one open SQLite file. Its methods may be called by any number of goroutines, except that Close must be the last.
@@ -89,7 +90,7 @@ type Info struct {
 	SchemaVersion int
 	SQLiteVersion string
 	Durability    Durability
-	OFDLocks      bool // the driver's open file description locks are on
+	OFDLocks      bool // open file description locks are on
 	Health        Health
 	DBBytes       int64 // size of the database file
 	WALBytes      int64 // size of the write-ahead log
@@ -111,7 +112,7 @@ type Info struct {
 func (s *Store) Info() Info {
 	return Info{
 		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
-		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLockingEnabled(),
+		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLocks(),
 		Health:  s.Health(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),
 		Checkpoints: s.wal.passes.Load(), WALEnded: s.wal.ended.Load(), LongestEnd: time.Duration(s.wal.longest.Load()),

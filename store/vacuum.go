@@ -49,7 +49,7 @@ func (s *Store) vacuum() (more bool, err error) {
 	if err != nil {
 		return false, s.judge(err)
 	}
-	s.grown(s.w.conn.pagesWritten())
+	s.grown(s.w.conn.PagesWritten())
 	return true, nil
 }
 

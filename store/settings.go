@@ -3,8 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stated/stated/protocol"
@@ -20,7 +19,7 @@ const (
 	accessWrite                 // the writer
 )
 
-// pragma is a setting of a connection, given in the DSN and read back after opening: a setting that SQLite
+// pragma is a setting of a connection, made when it is opened and read back: a setting that SQLite
 // silently ignored would break a promise.
 type pragma struct {
 	name  string
@@ -39,12 +38,10 @@ func (o Options) pragmas(a access) []pragma {
 	}
 	switch a {
 	case accessRead, accessInspect:
-		// A reader asks at once and waits in Store.read, where its caller's context is watched.
-		list = append(list, pragma{"busy_timeout", 0}, pragma{"query_only", 1})
+		list = append(list, pragma{"query_only", 1})
 	case accessBackup: // query_only would keep it from writing the copy
 	case accessWrite:
 		list = append(list,
-			pragma{"busy_timeout", o.LockTimeout.Milliseconds()},
 			pragma{"query_only", 0},
 			pragma{"journal_size_limit", o.WALBytes}, // what the log is cut down to when it begins anew
 			pragma{"wal_autocheckpoint", 0},          // see checkpoint.go
@@ -54,25 +51,22 @@ func (o Options) pragmas(a access) []pragma {
 	return list
 }
 
-func (o Options) dsn(path string, a access) string {
-	q := url.Values{}
-	q.Set("mode", "rw")
-	if a == accessInspect || a == accessBackup {
-		q.Set("mode", "ro")
-	}
-	q.Set("_error_rc", "1") // an error's text belongs to its code
-	q.Set("_dqs", "0")      // "name" is never a string
-	q.Set("_defensive", "1")
+// connect opens a connection with its settings.
+func (o Options) connect(ctx context.Context, path string, a access) (*conn, error) {
+	var settings strings.Builder
 	for _, p := range o.pragmas(a) {
-		q.Add("_pragma", fmt.Sprintf("%s(%d)", p.name, p.value))
+		fmt.Fprintf(&settings, "PRAGMA %s=%d;", p.name, p.value)
 	}
-	// The path is escaped, so that a '?', '#' or '%' in it stays part of the file's name.
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+	wait := time.Duration(0)
+	if a == accessWrite {
+		wait = o.LockTimeout
+	}
+	return connect(ctx, path, a == accessInspect || a == accessBackup, wait, settings.String())
 }
 
 // open connects and asserts the connection's settings.
 func (o Options) open(ctx context.Context, path string, a access) (_ *conn, err error) {
-	c, err := connect(ctx, o.dsn(path, a))
+	c, err := o.connect(ctx, path, a)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +85,4 @@ func (o Options) open(ctx context.Context, path string, a access) (_ *conn, err 
 		}
 	}
 	return c, nil
-}
-
-// lockTimeoutPragma sets how long a connection waits for a lock.
-func lockTimeoutPragma(d time.Duration) string {
-	return "PRAGMA busy_timeout=" + strconv.FormatInt(d.Milliseconds(), 10)
 }
