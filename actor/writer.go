@@ -3,6 +3,7 @@ package actor
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -47,6 +48,7 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 	a.working.Store(a.now())
 	defer a.working.Store(0)
 	b.reset(first)
+	a.gather()
 	// Those that wait from now on share the fate of this attempt to get the lock; later ones have a budget of their own.
 	earlier := len(a.mailbox)
 	replies, err := a.store.Apply(a.ctx, b)
@@ -64,6 +66,16 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 		panic(fmt.Sprintf("actor: %d replies for %d requests", len(replies), len(b.taken)))
 	default:
 		b.answer(replies)
+	}
+}
+
+// gather lets those callers who can run ask before the batch begins, above all those whom the last one has just answered:
+// else a set of callers that wait for each reply falls into two halves, which share no commit. It gives the processor
+// away and never waits; it is done when that brings nobody more.
+func (a *Actor) gather() {
+	for before := -1; before < len(a.mailbox) && len(a.mailbox) < a.opts.Batch; {
+		before = len(a.mailbox)
+		runtime.Gosched()
 	}
 }
 
