@@ -50,6 +50,7 @@ type Store struct {
 	Readers    int    `koanf:"readers"`     // read connections; 0 = one for each CPU, at least 2
 	CacheBytes int64  `koanf:"cache_bytes"` // page cache over all connections
 	WALBytes   int64  `koanf:"wal_bytes"`   // the write-ahead log is brought into the file when it has grown so large
+	WALWrites  string `koanf:"wal_writes"`  // gathered or plain
 }
 
 // Actor bounds what waits for the writer and what it does at once.

@@ -76,6 +76,7 @@ func (l *loader) validateStore(s Store) {
 		l.refuse("store.path", "%q is not a path: stated keeps its data in a file, write ./%s if that is its name", s.Path, s.Path)
 	}
 	l.oneOf("store.durability", s.Durability, "full", "normal", "off")
+	l.oneOf("store.wal_writes", s.WALWrites, "gathered", "plain")
 	l.count("store.readers", s.Readers, 0, 1024)
 	l.size("store.cache_bytes", s.CacheBytes, minCacheBytes, maxBytes)
 	l.size("store.wal_bytes", s.WALBytes, minWALBytes, maxBytes)

@@ -21,10 +21,10 @@ var opening sync.RWMutex
 
 // connect opens a database, makes its settings, and reads from it, since SQLite opens the files no sooner. The connection
 // waits so long for locks.
-func connect(ctx context.Context, path string, readOnly bool, wait time.Duration, settings string) (*conn, error) {
+func connect(ctx context.Context, path string, readOnly, gather bool, wait time.Duration, settings string) (*conn, error) {
 	opening.RLock()
 	defer opening.RUnlock()
-	raw, err := sqlite.Open(path, readOnly)
+	raw, err := sqlite.Open(path, readOnly, gather)
 	if err != nil {
 		return nil, err
 	}

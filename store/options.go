@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // Durability says what an acknowledged change survives.
@@ -18,6 +19,16 @@ const (
 	DurabilityFull   Durability = "full"   // survives a power cut: each commit is fsynced before it is acknowledged
 	DurabilityNormal Durability = "normal" // survives a crash of the process; a power cut may take back the last moments
 	DurabilityOff    Durability = "off"    // as normal, and a power cut may damage the file
+)
+
+// WALWrites says how the frames of a commit are written into the write-ahead log.
+type WALWrites string
+
+// The ways to write the log. At a durability below full, on other systems than Linux, and with an SQLite that was not looked
+// at, it is always WALPlain.
+const (
+	WALGathered WALWrites = "gathered" // many frames at once
+	WALPlain    WALWrites = "plain"    // each by itself, in two writes, as SQLite does
 )
 
 // Options of a store. The zero value of each field means its default.
@@ -31,6 +42,8 @@ type Options struct {
 	// WALBytes is how large the write-ahead log may become before the writer itself brings it into the database, between
 	// two batches; 64 MiB by default, at least 1 MiB. One batch, and what a long reader keeps there, come on top.
 	WALBytes int64
+	// WALWrites is WALGathered by default.
+	WALWrites WALWrites
 	// ReplyBytes is the most that the states and entries of one reply may add up to; 32 MiB by default.
 	ReplyBytes int64
 	// LockTimeout is how long one attempt waits for a lock of another process; 4 s by default, negative for not at all.
@@ -56,6 +69,16 @@ func (o Options) withDefaults() (Options, error) {
 	case DurabilityFull, DurabilityNormal, DurabilityOff:
 	default:
 		return o, protocol.Errorf(protocol.CodeInvalid, "durability %q is none of full, normal, off", o.Durability)
+	}
+	switch o.WALWrites {
+	case "":
+		o.WALWrites = WALGathered
+	case WALGathered, WALPlain:
+	default:
+		return o, protocol.Errorf(protocol.CodeInvalid, "the write-ahead log cannot be written %q: gathered or plain", o.WALWrites)
+	}
+	if o.Durability != DurabilityFull || !sqlite.CanGather() {
+		o.WALWrites = WALPlain
 	}
 	if o.Readers == 0 {
 		o.Readers = max(2, runtime.NumCPU())

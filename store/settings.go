@@ -61,7 +61,7 @@ func (o Options) connect(ctx context.Context, path string, a access) (*conn, err
 	if a == accessWrite {
 		wait = o.LockTimeout
 	}
-	return connect(ctx, path, a == accessInspect || a == accessBackup, wait, settings.String())
+	return connect(ctx, path, a == accessInspect || a == accessBackup, a == accessWrite && o.WALWrites == WALGathered, wait, settings.String())
 }
 
 // open connects and asserts the connection's settings.

@@ -90,7 +90,8 @@ type Info struct {
 	SchemaVersion int
 	SQLiteVersion string
 	Durability    Durability
-	OFDLocks      bool // open file description locks are on
+	WALWrites     WALWrites // what is in use
+	OFDLocks      bool      // open file description locks are on
 	Health        Health
 	DBBytes       int64 // size of the database file
 	WALBytes      int64 // size of the write-ahead log
@@ -112,7 +113,7 @@ type Info struct {
 func (s *Store) Info() Info {
 	return Info{
 		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
-		Durability: s.opts.Durability, OFDLocks: sqlite.OFDLocks(),
+		Durability: s.opts.Durability, WALWrites: s.opts.WALWrites, OFDLocks: sqlite.OFDLocks(),
 		Health:  s.Health(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),
 		Checkpoints: s.wal.passes.Load(), WALEnded: s.wal.ended.Load(), LongestEnd: time.Duration(s.wal.longest.Load()),

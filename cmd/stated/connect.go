@@ -202,7 +202,7 @@ func (b bounded) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
 func storeOptions(c config.Config) store.Options {
 	return store.Options{
 		Durability: store.Durability(c.Store.Durability), Readers: c.Store.Readers, CacheBytes: c.Store.CacheBytes,
-		WALBytes:   c.Store.WALBytes,
+		WALBytes: c.Store.WALBytes, WALWrites: store.WALWrites(c.Store.WALWrites),
 		ReplyBytes: c.Limits.OutputBytes, LockTimeout: c.Timeouts.StateStoreLock,
 		Retry: store.Retry{
 			Max: c.Timeouts.StateStoreRetryMax, Base: c.Timeouts.StateStoreRetryBase,

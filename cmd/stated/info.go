@@ -36,6 +36,7 @@ func (d *daemon) facts() []fact {
 		{"path", s.Path},
 		{"store_id", s.StoreID},
 		{"durability", string(s.Durability)},
+		{"wal_writes", string(s.WALWrites)},
 		{"ofd_locks", s.OFDLocks},
 		{"health", string(s.Health.State)},
 		{"health_reason", s.Health.Reason},

@@ -48,7 +48,10 @@ type Conn struct {
 // Open opens the database file at path, which must exist, for reading and writing or for reading alone. It touches the
 // file no sooner than the first statement does. Double quotes never make a string, and the database is defended against
 // statements that damage it (https://www.sqlite.org/c3ref/c_dbconfig_defensive.html).
-func Open(path string, readOnly bool) (*Conn, error) {
+//
+// With gather, which is for a connection that writes at synchronous=FULL, what it writes into the log is written in few
+// large pieces; it is ignored where [CanGather] is false.
+func Open(path string, readOnly, gather bool) (*Conn, error) {
 	c := &Conn{tls: libc.NewTLS(), prepared: map[*Stmt]struct{}{}, waiting: context.Background()}
 	c.word = libc.Xmalloc(c.tls, 16)
 	mode := "rw"
@@ -57,10 +60,15 @@ func Open(path string, readOnly bool) (*Conn, error) {
 	}
 	// The path is escaped, so that a '?', '#' or '%' in it stays part of the file's name.
 	uri := (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=" + mode}).String()
+	vfs := uintptr(0)
+	if gather && CanGather() {
+		gatherer.once.Do(registerGatherer)
+		vfs = gatherer.name
+	}
 	err := withCString(c.tls, uri, func(name uintptr) error {
 		// One goroutine at a time uses the connection: it needs no mutex.
 		const flags = lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_URI | lib.SQLITE_OPEN_NOMUTEX | lib.SQLITE_OPEN_EXRESCODE
-		rc := lib.Xsqlite3_open_v2(c.tls, name, c.word, flags, 0)
+		rc := lib.Xsqlite3_open_v2(c.tls, name, c.word, flags, vfs)
 		c.db = *at[uintptr](c.word)
 		return c.failed(rc)
 	})
@@ -99,8 +107,11 @@ func withCString(tls *libc.TLS, s string, f func(uintptr) error) error {
 }
 
 // Close rolls back an open transaction, if there is one, finalizes all statements, and closes the connection. (While a
-// statement is left, SQLite keeps the connection half open, with its files and locks.)
+// statement is left, SQLite keeps the connection half open, with its files and locks.) A second call does nothing.
 func (c *Conn) Close() error {
+	if c.tls == nil {
+		return nil
+	}
 	var err error
 	if c.db != 0 {
 		for s := range c.prepared {
@@ -113,6 +124,7 @@ func (c *Conn) Close() error {
 	libc.Xfree(c.tls, c.main)
 	libc.Xfree(c.tls, c.word)
 	c.tls.Close()
+	c.tls = nil
 	return err
 }
 
@@ -216,7 +228,7 @@ func (c *Conn) SetLockTimeout(d time.Duration) {
 		c.handle = lastHandle.Add(1)
 	}
 	waiters.Store(c.handle, c)
-	lib.Xsqlite3_busy_handler(c.tls, c.db, functionPointer(busy), c.handle)
+	lib.Xsqlite3_busy_handler(c.tls, c.db, pointerTo(busy), c.handle)
 }
 
 // busy is called by SQLite when it has asked for a lock n times in vain: 1 makes it ask again. Where SQLite's own waits up
@@ -238,13 +250,6 @@ func busy(_ *libc.TLS, handle uintptr, n int32) int32 {
 	case <-c.waiting.Done():
 		return 0
 	}
-}
-
-// functionPointer gives a function as the translated library calls it: a Go function value is a pointer to a pointer to code.
-func functionPointer(f func(*libc.TLS, uintptr, int32) int32) uintptr {
-	return *(*uintptr)(unsafe.Pointer(&struct {
-		f func(*libc.TLS, uintptr, int32) int32
-	}{f}))
 }
 
 // failed gives the error for a result code, nil for a good one.

@@ -30,7 +30,7 @@ func mustConnect(tb testing.TB, path string, readOnly bool) *sqlite.Conn {
 		}
 		f.Close()
 	}
-	c, err := sqlite.Open(path, readOnly)
+	c, err := sqlite.Open(path, readOnly, false)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestConn_Errors(t *testing.T) {
 	if err := c.Exec(t.Context(), "PRAGMA writable_schema=1; UPDATE sqlite_master SET sql = ''"); err == nil {
 		t.Error("the schema can be damaged")
 	}
-	if _, err := sqlite.Open(filepath.Join(t.TempDir(), "none.db"), false); err != nil {
+	if _, err := sqlite.Open(filepath.Join(t.TempDir(), "none.db"), false, false); err != nil {
 		if code(err) != lib.SQLITE_CANTOPEN {
 			t.Error(err)
 		}
