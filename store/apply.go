@@ -74,6 +74,9 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 		batch.Release()
 		return nil, err
 	}
+	if s.hot != nil {
+		s.hot.committing()
+	}
 	if _, err := s.w.commit.run(); err != nil {
 		return nil, s.commitFailed(batch, err)
 	}
@@ -84,6 +87,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 		return nil, s.becameReadOnly()
 	}
 	s.committed()
+	s.renewHot(ops, replies)
 	s.health.pause = 0
 	s.stats.committed(len(ops))
 	return replies, nil
@@ -95,6 +99,9 @@ func (s *Store) lock(ctx context.Context) error {
 		return s.rollback(err)
 	}
 	s.fair.locked(time.Now())
+	if s.hot != nil {
+		s.hot.locked()
+	}
 	outside, err := s.w.catchUp(ctx, s.path, s.highest)
 	err = unfit(err)
 	if err != nil {
@@ -163,6 +170,9 @@ func (s *Store) rollback(reason error) error {
 
 // commitFailed deals with a COMMIT that gave an error.
 func (s *Store) commitFailed(batch protocol.Batch, err error) error {
+	if s.hot != nil {
+		s.hot.forget()
+	}
 	failed := afterCommit(err)
 	if isLocked(err) || protocol.CodeOf(failed) != protocol.CodeUnknown {
 		reason := failed
@@ -210,6 +220,7 @@ func (s *Store) closeWriter() {
 	if s.w == nil {
 		return
 	}
+	s.forgetHot()
 	if err := s.w.conn.close(); err != nil {
 		s.log.Error().Err(err).Msg("the writer's connection cannot be closed cleanly")
 	}
@@ -232,6 +243,9 @@ func (s *Store) reopen(ctx context.Context) error {
 	}
 	if err := s.openWriter(ctx); err != nil {
 		return fmt.Errorf("open %s anew: %w", s.path, unfit(err))
+	}
+	if err := s.connectHot(ctx); err != nil {
+		s.log.Warn().Err(err).Msg("no states are kept in memory until the file is opened anew")
 	}
 	s.log.Warn().Str("path", s.path).Msg("the file was opened anew")
 	return nil

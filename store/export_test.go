@@ -93,3 +93,14 @@ func (s *Store) JudgeRead(err error) error { return s.judgeRead(err) }
 
 // PageSize is the size of the file's pages.
 func (s *Store) PageSize() int64 { return s.pageSize }
+
+// HotKept is how many bytes are kept in memory for loads.
+func (s *Store) HotKept() (bytes int64) {
+	for i := range s.hot.shards {
+		shard := &s.hot.shards[i]
+		shard.mu.Lock()
+		bytes += shard.bytes
+		shard.mu.Unlock()
+	}
+	return bytes
+}

@@ -41,6 +41,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err == nil {
 		err = s.openReaders(ctx)
 	}
+	if err == nil && s.opts.HotBytes > 0 {
+		s.hot = newHot(s.opts.HotBytes)
+		err = s.connectHot(ctx)
+	}
 	if err == nil {
 		err = s.wal.connect(ctx, s)
 	}

@@ -44,6 +44,9 @@ type Options struct {
 	WALBytes int64
 	// WALWrites is WALGathered by default.
 	WALWrites WALWrites
+	// HotBytes is how much of the states that were loaded last is kept in memory; 32 MiB by default, negative for none. They
+	// are exact. On other systems than Linux, and with an SQLite that was not looked at, none are kept.
+	HotBytes int64
 	// ReplyBytes is the most that the states and entries of one reply may add up to; 32 MiB by default.
 	ReplyBytes int64
 	// LockTimeout is how long one attempt waits for a lock of another process; 4 s by default, negative for not at all.
@@ -88,6 +91,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.WALBytes == 0 {
 		o.WALBytes = 64 << 20
+	}
+	if o.HotBytes == 0 {
+		o.HotBytes = 32 << 20
+	}
+	if !sqlite.CanGather() {
+		o.HotBytes = -1
 	}
 	if o.ReplyBytes == 0 {
 		o.ReplyBytes = 32 << 20

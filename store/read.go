@@ -15,7 +15,15 @@ const SQLiteVersion = sqlite.Version
 // Read performs an operation that changes nothing: load, stat, list, scan, count, or a transaction of load, stat and
 // check. It sees every change that Apply has reported before it began. It blocks until a read connection is free,
 // and while another process keeps readers out, within the retry budget; both at most until ctx ends.
-func (s *Store) Read(ctx context.Context, op *protocol.Op) (reply protocol.Reply, err error) {
+func (s *Store) Read(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	if s.hot != nil && op.Kind() == protocol.KindLoad {
+		return s.loadHot(ctx, op)
+	}
+	return s.readFile(ctx, op)
+}
+
+// readFile is Read by a read connection.
+func (s *Store) readFile(ctx context.Context, op *protocol.Op) (reply protocol.Reply, err error) {
 	select {
 	case r := <-s.readers:
 		defer func() { s.readers <- r }()

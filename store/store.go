@@ -31,6 +31,7 @@ type Store struct {
 	identity identity
 	health   health
 
+	hot        *hot // nil when nothing is kept in memory
 	wal        wal
 	damage     atomic.Pointer[error] // what a read has met and judge has not seen yet
 	wake       chan struct{}         // of the maintenance goroutine
@@ -51,7 +52,7 @@ type lockStats struct{ retries, gaveUp atomic.Int64 }
 type stats struct {
 	locks                               lockStats
 	outside, inDoubt, batches, requests atomic.Int64
-	unlisted                            atomic.Int64
+	unlisted, hot                       atomic.Int64
 }
 
 func (s *stats) committed(requests int) {
@@ -67,6 +68,9 @@ func (s *Store) Close() error {
 		close(s.closed)
 		s.stop()
 		s.maintained.Wait()
+		if s.hot != nil {
+			errs = append(errs, s.hot.disconnect())
+		}
 		errs = append(errs, s.wal.close())
 		if s.w != nil {
 			errs = append(errs, s.w.conn.close())
@@ -106,6 +110,7 @@ type Info struct {
 	InDoubt       int64 // batches whose outcome is unknown
 	Batches       int64 // committed transactions
 	Requests      int64 // requests in them
+	HotLoads      int64 // loads that were answered from memory
 	Unlisted      int64 // rows of other programs that lists and scans met and left out, since no request can name them
 }
 
@@ -121,6 +126,7 @@ func (s *Store) Info() Info {
 		LockRetries:   s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
 		OutsideWrites: s.stats.outside.Load(), InDoubt: s.stats.inDoubt.Load(),
 		Batches: s.stats.batches.Load(), Requests: s.stats.requests.Load(),
+		HotLoads: s.stats.hot.Load(),
 		Unlisted: s.stats.unlisted.Load(),
 	}
 }

@@ -199,10 +199,18 @@ func (b bounded) Wait(ctx context.Context, r *protocol.Request) protocol.Reply {
 	return b.Handler.Wait(ctx, r)
 }
 
+// hotBytes gives what store.Options take for none: there, 0 is the default.
+func hotBytes(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
 func storeOptions(c config.Config) store.Options {
 	return store.Options{
 		Durability: store.Durability(c.Store.Durability), Readers: c.Store.Readers, CacheBytes: c.Store.CacheBytes,
-		WALBytes: c.Store.WALBytes, WALWrites: store.WALWrites(c.Store.WALWrites),
+		HotBytes: hotBytes(c.Store.HotBytes), WALBytes: c.Store.WALBytes, WALWrites: store.WALWrites(c.Store.WALWrites),
 		ReplyBytes: c.Limits.OutputBytes, LockTimeout: c.Timeouts.StateStoreLock,
 		Retry: store.Retry{
 			Max: c.Timeouts.StateStoreRetryMax, Base: c.Timeouts.StateStoreRetryBase,

@@ -52,6 +52,7 @@ func (d *daemon) facts() []fact {
 		{"batches", a.Batches},
 		{"batch_requests", a.Requests},
 		{"batch_largest", a.LargestBatch},
+		{"hot_loads", s.HotLoads},
 		{"lock_retries", s.LockRetries},
 		{"lock_gave_up", s.LockGaveUp},
 		{"outside_writes", s.OutsideWrites},

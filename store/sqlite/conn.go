@@ -36,6 +36,7 @@ func OFDLocks() bool { return driver.OFDLockingEnabled() }
 type Conn struct {
 	tls      *libc.TLS // the thread that the library believes to run on
 	db       uintptr
+	ours     bool    // it is on our file system
 	word     uintptr // 16 bytes for what calls give back through a pointer
 	main     uintptr // "main" as a C string
 	handle   uintptr // what the busy handler is called with
@@ -54,14 +55,17 @@ type Conn struct {
 func Open(path string, readOnly, gather bool) (*Conn, error) {
 	c := &Conn{tls: libc.NewTLS(), prepared: map[*Stmt]struct{}{}, waiting: context.Background()}
 	c.word = libc.Xmalloc(c.tls, 16)
-	mode := "rw"
+	query := "mode=rw"
 	if readOnly {
-		mode = "ro"
+		query = "mode=ro"
+	}
+	if gather {
+		query += "&gather=1"
 	}
 	// The path is escaped, so that a '?', '#' or '%' in it stays part of the file's name.
-	uri := (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=" + mode}).String()
+	uri := (&url.URL{Scheme: "file", Path: path, RawQuery: query}).String()
 	vfs := uintptr(0)
-	if gather && CanGather() {
+	if c.ours = !readOnly && CanGather(); c.ours {
 		gatherer.once.Do(registerGatherer)
 		vfs = gatherer.name
 	}
@@ -186,11 +190,9 @@ func (c *Conn) watch(ctx context.Context) (done func(error) error) {
 	if ctx.Done() == nil {
 		return func(err error) error { return err }
 	}
-	var interrupted atomic.Bool
 	finished := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(finished)
-		interrupted.Store(true)
 		tls := libc.NewTLS() // that of the connection belongs to the goroutine that uses it
 		lib.Xsqlite3_interrupt(tls, c.db)
 		tls.Close()

@@ -21,8 +21,7 @@ var kept []any
 
 // Watched puts w between a connection and SQLite's own file system.
 func (c *Conn) Watched(w Watch) {
-	lib.Xsqlite3_file_control(c.tls, c.db, c.main, lib.SQLITE_FCNTL_FILE_POINTER, c.word)
-	g := gatheringOf(*at[uintptr](c.word))
+	g := c.gathering()
 	ownLog, ownDB := *g.own(g.log), *g.own(g.db)
 	log, db := ownLog, ownDB
 	write := func(tls *libc.TLS, file, buffer uintptr, n int32, offset int64) int32 {

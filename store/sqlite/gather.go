@@ -11,7 +11,7 @@ import (
 
 // This file is a thin file system (VFS) over SQLite's own. SQLite writes each frame of the write-ahead log with two calls,
 // 24 bytes and a page. Here they are gathered in memory and written in pieces of up to 124 KiB: when SQLite syncs the log,
-// before it publishes a commit, and before it reads, sizes or cuts the log.
+// before it publishes a commit, and before it reads, sizes or cuts the log. It also sees the log's index, see index.go.
 //
 // It relies on this of SQLite, as of gatherVersion; TestGather_Assumptions looks:
 //
@@ -36,16 +36,20 @@ const pieceBytes = 124 << 10
 type gathering struct {
 	db, log uintptr // their methods in SQLite's own file system
 	file    uintptr // the log; 0 while it is not open
-	buffer  uintptr
-	start   int64 // where in the log the buffer belongs
+	buffer  uintptr // 0 when nothing is gathered
+	start   int64   // where in the log the buffer belongs
 	n       int
-	failed  int32 // the first result code of a write that failed: the connection is of no use any more
+	failed  int32 // the result code of a write at a barrier, which cannot fail aloud: all that follow do
+
+	index     uintptr     // where the log's index begins in memory; 0 while it is not open
+	published IndexHeader // what this connection has published last
 }
 
 // gatherer is the file system, registered once.
 var gatherer struct {
 	once    sync.Once
-	name    uintptr // C string
+	name    uintptr // C strings: of the file system, and of the parameter that has it gather
+	gather  uintptr
 	open    uintptr // xOpen of SQLite's own
 	slot    uintptr // where in a file object its *gathering is
 	mu      sync.Mutex
@@ -60,7 +64,8 @@ func registerGatherer() {
 	lib.Xsqlite3_initialize(tls)
 	own := at[lib.Tsqlite3_vfs](lib.Xsqlite3_vfs_find(tls, 0))
 	g.byName, g.methods = map[uintptr]*gathering{}, map[[2]uintptr]uintptr{}
-	g.name, _ = libc.CString("stated-gather")
+	g.name, _ = libc.CString("stated")
+	g.gather, _ = libc.CString("gather")
 	g.open = own.FxOpen
 	g.slot = (uintptr(own.FszOsFile) + 7) &^ 7
 	ours := libc.Xcalloc(tls, 1, uint64(unsafe.Sizeof(*own)))
@@ -107,18 +112,22 @@ func gatherOpen(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr
 	methods := methodsOf(file)
 	switch {
 	case flags&lib.SQLITE_OPEN_MAIN_DB != 0:
-		g := &gathering{db: *methods, buffer: libc.Xmalloc(tls, pieceBytes)}
+		g := &gathering{db: *methods}
+		if lib.Xsqlite3_uri_boolean(tls, name, v.gather, 0) != 0 {
+			g.buffer = libc.Xmalloc(tls, pieceBytes)
+		}
 		v.byName[name] = g
 		*at[*gathering](file + v.slot) = g
 		*methods = ours(tls, *methods, flags, func(m *lib.Tsqlite3_io_methods) {
 			m.FxClose, m.FxShmBarrier = pointerTo(gatherCloseDB), pointerTo(gatherBarrier)
+			m.FxShmMap, m.FxShmUnmap = pointerTo(gatherMap), pointerTo(gatherUnmap)
 		})
 	case flags&lib.SQLITE_OPEN_WAL != 0:
 		g := v.byName[lib.Xsqlite3_filename_database(tls, name)]
-		if g == nil || g.buffer == 0 { // SQLite's own does it, too
+		if g == nil || g.buffer == 0 {
 			return lib.SQLITE_OK
 		}
-		g.log, g.file, g.n = *methods, file, 0
+		g.log, g.file, g.n, g.failed = *methods, file, 0, 0
 		*at[*gathering](file + v.slot) = g
 		*methods = ours(tls, *methods, flags, func(m *lib.Tsqlite3_io_methods) {
 			m.FxWrite, m.FxSync, m.FxRead = pointerTo(gatherWrite), pointerTo(gatherSync), pointerTo(gatherRead)
@@ -148,9 +157,9 @@ func (g *gathering) flush(tls *libc.TLS) int32 {
 		return g.failed
 	}
 	write := function[onBytes](g.own(g.log).FxWrite)
-	g.failed = write(tls, g.file, g.buffer, int32(g.n), g.start) //nolint:gosec // at most pieceBytes
-	g.n = 0
-	return g.failed
+	n := int32(g.n) //nolint:gosec // at most pieceBytes
+	g.n = 0         // who asked is told if it fails, and rolls back
+	return write(tls, g.file, g.buffer, n, g.start)
 }
 
 func gatherWrite(tls *libc.TLS, file, buffer uintptr, n int32, offset int64) int32 {
@@ -204,15 +213,16 @@ func gatherSize(tls *libc.TLS, file, size uintptr) int32 {
 // gatherCloseLog drops what was not written: no commit needs it.
 func gatherCloseLog(tls *libc.TLS, file uintptr) int32 {
 	g := gatheringOf(file)
-	g.n, g.failed, g.file = 0, 0, 0
+	g.n, g.file = 0, 0
 	return function[onFile](g.own(g.log).FxClose)(tls, file)
 }
 
 func gatherBarrier(tls *libc.TLS, file uintptr) {
 	g := gatheringOf(file)
 	if g.file != 0 {
-		g.flush(tls)
+		g.failed = g.flush(tls)
 	}
+	g.publish()
 	function[onNone](g.own(g.db).FxShmBarrier)(tls, file)
 }
 

@@ -127,12 +127,10 @@ func TestGather_Fails(t *testing.T) {
 		t.Error("the commit:", err)
 	}
 	fail = 0
-	if err := writer.Exec(t.Context(), "INSERT INTO t VALUES (3, 'no')"); code(err) != lib.SQLITE_IOERR_WRITE {
-		t.Error("a connection of which a write has failed is used:", err)
-	}
 	if n, _, err := mustPrepare(t, reader, "SELECT count(*) FROM t").Row(t.Context()); err != nil || n[0] != int64(1) {
 		t.Error("another connection sees", n, err)
 	}
+	mustExec(t, writer, "INSERT INTO t VALUES (3, 'again')")
 	if err := writer.Close(); err != nil {
 		t.Error(err)
 	}
@@ -142,7 +140,7 @@ func TestGather_Fails(t *testing.T) {
 	}
 	defer again.Close()
 	mustExec(t, again, "INSERT INTO t VALUES (4, 'after')")
-	if n, _, err := mustPrepare(t, reader, "SELECT count(*) FROM t").Row(t.Context()); err != nil || n[0] != int64(2) {
+	if n, _, err := mustPrepare(t, reader, "SELECT count(*) FROM t").Row(t.Context()); err != nil || n[0] != int64(3) {
 		t.Error("after the connection was opened anew", n, err)
 	}
 }

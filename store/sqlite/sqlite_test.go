@@ -211,7 +211,7 @@ func TestExec_Canceled(t *testing.T) {
 func TestLockTimeout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	holder, c := mustConnect(t, path, false), mustConnect(t, path, false)
-	mustExec(t, holder, "CREATE TABLE t (x); BEGIN IMMEDIATE")
+	mustExec(t, holder, "PRAGMA journal_mode=WAL; CREATE TABLE t (x); BEGIN IMMEDIATE")
 	if err := c.Exec(t.Context(), "BEGIN IMMEDIATE"); code(err) != lib.SQLITE_BUSY {
 		t.Error("without a timeout:", err)
 	}
