@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stated/stated/config"
+	"github.com/stated/stated/protocol"
 )
 
 // run executes one command line and gives the exit code.
@@ -22,8 +23,11 @@ func run(ctx context.Context, args []string, s streams, environ []string) int {
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !p.began {
+	switch {
+	case err != nil && !p.began:
 		err = usageError{suggestion(err)} // of the command line
+	case ctx.Err() != nil && errors.Is(err, protocol.CodeCanceled):
+		err = errInterrupted // to whoever has stopped it, "the caller" is nobody
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(s.err, "stated: %s\n", message(err)) // there is nobody else to tell
