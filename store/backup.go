@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,16 +14,16 @@ import (
 // verified before it gets its name, every row with its checksum; it is for its owner alone, and durable when Backup
 // returns. The copy's revision counter is given.
 //
-// It returns INVALID when dest exists or path is no database of ours, CORRUPT when the database is damaged, and what
-// the disk says otherwise; then there is no dest.
+// It returns INVALID when dest exists or has no folder, or path is no database of ours, CORRUPT when the database is
+// damaged, and what the disk says otherwise; then there is no dest.
 func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err error) {
 	s, err := OpenReadOnly(ctx, path, o)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if _, err := os.Lstat(dest); err == nil {
-		return 0, protocol.Errorf(protocol.CodeInvalid, "%s exists already: name another file, or remove it", dest)
+	if err := s.refuseDest(dest); err != nil {
+		return 0, err
 	}
 	temp, err := createTemp(dest + ".partial-")
 	if err != nil {
@@ -42,6 +43,27 @@ func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err err
 	return report.Revision, syncDir(filepath.Dir(dest))
 }
 
+// refuseDest returns INVALID when a backup cannot get that name.
+func (s *Store) refuseDest(dest string) error {
+	dir := filepath.Dir(dest)
+	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return protocol.Errorf(protocol.CodeInvalid, "the folder %s does not exist: create it, or name another file", dir)
+	}
+	info, err := os.Lstat(dest)
+	if err != nil {
+		return nil // nothing is there, or it turns out when the copy is made
+	}
+	if there, err := filepath.EvalSymlinks(dest); err == nil {
+		if there, err = filepath.Abs(there); err == nil && there == s.path {
+			return protocol.Errorf(protocol.CodeInvalid, "%s is the file itself: name another one for the copy", dest)
+		}
+	}
+	if info.IsDir() {
+		return protocol.Errorf(protocol.CodeInvalid, "%s is a folder: name a file in it", dest)
+	}
+	return protocol.Errorf(protocol.CodeInvalid, "%s exists already: name another file, or remove it", dest)
+}
+
 // copyVerified is copyTo with a look at every row of the copy. It returns CORRUPT when the copy is damaged.
 func (s *Store) copyVerified(ctx context.Context, dest string, o Options) (*Report, error) {
 	if err := s.copyTo(ctx, dest); err != nil {
@@ -49,7 +71,7 @@ func (s *Store) copyVerified(ctx context.Context, dest string, o Options) (*Repo
 	}
 	report, err := Check(ctx, dest, o, true)
 	if err == nil && len(report.Problems) > 0 {
-		err = protocol.Errorf(protocol.CodeCorrupt, "the copy of %s is damaged: %s", s.path, report.Problems[0])
+		err = protocol.Errorf(protocol.CodeCorrupt, "%s is damaged, and a copy of it would be too: %s; see stated check --deep", s.path, report.Problems[0])
 	}
 	return report, err
 }

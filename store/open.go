@@ -71,8 +71,8 @@ func OpenReadOnly(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.readOnly, s.reading = true, accessInspect
-	if _, err := os.Stat(s.path); err != nil {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "%w", err)
+	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%s does not exist", s.path)
 	}
 	if err := s.refuseLosses(ctx); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stated/stated/protocol"
@@ -127,9 +128,35 @@ func TestBackup(t *testing.T) {
 	}
 	_, err = store.Backup(t.Context(), tempDB(t), dest, impatient())
 	wantCode(t, err, protocol.CodeInvalid)
-	_, err = store.Backup(t.Context(), path, filepath.Join(t.TempDir(), "no", "dir"), impatient())
-	if err == nil {
-		t.Error("a backup into a folder that does not exist")
+}
+
+// TestBackup_Refuses: what is wrong with the name of the copy is said as it is. Nobody is told to remove his database.
+func TestBackup_Refuses(t *testing.T) {
+	path := tempDB(t)
+	mustFill(t, path, "a")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	before := mustHash(t, path)
+	for name, c := range map[string]struct{ path, dest, says string }{
+		"no file":                 {tempDB(t), "copy.db", "does not exist"},
+		"no folder":               {path, filepath.Join(t.TempDir(), "no", "copy.db"), "does not exist: create it"},
+		"a file for a folder":     {path, filepath.Join(path, "copy.db"), "does not exist: create it"},
+		"a folder":                {path, t.TempDir(), "is a folder: name a file in it"},
+		"the file itself":         {path, path, "is the file itself"},
+		"the file itself, linked": {path, link, "is the file itself"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := store.Backup(t.Context(), c.path, c.dest, impatient())
+			wantCode(t, err, protocol.CodeInvalid)
+			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "remove") {
+				t.Errorf("%v does not say %q", err, c.says)
+			}
+		})
+	}
+	if mustHash(t, path) != before {
+		t.Error("the file was changed")
 	}
 }
 

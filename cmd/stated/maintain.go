@@ -85,11 +85,15 @@ func (p *program) printReport(r *store.Report, deep, asJSON bool) error {
 	if n := len(r.Problems); n > 0 {
 		return protocol.Errorf(protocol.CodeCorrupt, "%s is damaged, problems found: %d", r.Path, n)
 	}
-	if !asJSON {
-		_, err := fmt.Fprintln(p.out, "sound")
-		return err
+	if asJSON {
+		return nil
 	}
-	return nil
+	verdict := "sound"
+	if !deep {
+		verdict = "sound, as far as can be seen without --deep, which compares the checksums"
+	}
+	_, err := fmt.Fprintln(p.out, verdict)
+	return err
 }
 
 func newBackupCommand(p *program) *cobra.Command {
@@ -102,7 +106,7 @@ revision, has no log beside it, is checked as by check --deep, and is on disk wh
 called DEST.partial-…, which a killed backup leaves: remove it. The log of the file grows while the copy is made.
 
 ` + exitHelp,
-		Args: args(1, 1, "the name of the copy"),
+		Args: args(1, 1, "the name of the copy alone (--db names the file to copy)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := p.config()
 			if err != nil {
@@ -142,7 +146,7 @@ restore removes: repeat the command. The old file is gone afterwards, with its l
 its -wal and its -journal before.
 
 ` + exitHelp,
-		Args: args(1, 1, "the backup"),
+		Args: args(1, 1, "the backup alone (--db names the file to replace)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := p.config()
 			if err != nil {

@@ -73,7 +73,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("left over: %v, %v", left, err)
 	}
 	r := harness.CLI(t, "backup", "/nowhere/copy.db", "--db", db)
-	wantFailure(t, r, 1, "/nowhere")
+	wantFailure(t, r, 2, "the folder /nowhere does not exist") // as restore says it
 }
 
 // verifyCopy expects of each agent the last of its saves up to the copy's revision, and nothing newer.
