@@ -98,17 +98,19 @@ func TestVersion1_Make(t *testing.T) {
 	}
 }
 
-// v1File is a copy of the file of schema version 1 that is kept.
-func v1File(t *testing.T) string {
-	t.Helper()
-	path := tempDB(t)
-	if err := os.WriteFile(path, must(os.ReadFile("testdata/v1.db")), 0o600); err != nil {
-		t.Fatal(err)
+// kept gives a way to copies of a file that is kept in testdata.
+func kept(name string) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		t.Helper()
+		path := tempDB(t)
+		if err := os.WriteFile(path, must(os.ReadFile(filepath.Join("testdata", name))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	return path
 }
 
-// pythonAgents is what testdata/python.sql holds.
+// pythonAgents is what testdata/python.sql makes, and testdata/python.db holds.
 func pythonAgents() map[string]agent {
 	return map[string]agent{
 		"alice": {`{"turn": 1, "mood": "calm"}`, 1},
@@ -124,8 +126,9 @@ var oldFiles = map[string]struct {
 	counter int64
 	rows    int64 // with those whose id cannot be used
 }{
-	"python": {func(t *testing.T) string { return pythonFile(t) }, pythonAgents, 1, 3},
-	"v1":     {v1File, v1Agents, v1Counter, 6},
+	"python":         {func(t *testing.T) string { return pythonFile(t) }, pythonAgents, 1, 3},
+	"made by python": {kept("python.db"), pythonAgents, 1, 3},
+	"v1":             {kept("v1.db"), v1Agents, v1Counter, 6},
 }
 
 // TestOldFiles: each opens, holds exactly what it held, and goes on where it was.
