@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
@@ -106,7 +108,9 @@ func TestRestore_InUse(t *testing.T) {
 	refused := func(t *testing.T, path, says string) {
 		t.Helper()
 		before := mustHash(t, path)
-		_, err := store.Restore(t.Context(), src, path, impatient())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that goes through waits for whoever has it open
+		defer cancel()
+		_, err := store.Restore(ctx, src, path, impatient())
 		wantCode(t, err, protocol.CodeUnavailable)
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v does not say %q", err, says)
