@@ -108,7 +108,7 @@ func classify(code int) (protocol.Code, string) {
 	case sqlite3.SQLITE_FULL:
 		return protocol.CodeFull, "the disk is full"
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return protocol.CodeCorrupt, "the database file is damaged"
+		return protocol.CodeCorrupt, "the database file is damaged: restore a backup"
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 		return protocol.CodeReadOnly, "the database file cannot be written"
 	case sqlite3.SQLITE_CANTOPEN:
