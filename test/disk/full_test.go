@@ -3,7 +3,9 @@
 package disk
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,36 +115,59 @@ func TestFull_Backup(t *testing.T) {
 	harness.MustCheck(t, db)
 }
 
-// TestFull_Adoption: a file of the Python project is adopted wholly or not at all.
+// TestFull_Adoption: however little room there is, a file of the Python project is adopted wholly or not at all, and
+// what is in it stays.
 func TestFull_Adoption(t *testing.T) {
-	v := mount(t, "1m")
-	db := v.file("python.db")
-	must(t, "sqlite3", db, `CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, state_json TEXT NOT NULL,
-		updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP); INSERT INTO agent_state (agent_id, state_json) VALUES ('a', '{"n":1}')`)
-	free := v.fill(t)
-	before, err := os.ReadFile(db)
+	const state = `{"n":1}`
+	outcomes := map[string]int{}
+	for room := 0; room <= 128; room += 8 {
+		v := mount(t, "1m")
+		db := v.file("python.db")
+		must(t, "sqlite3", db, `CREATE TABLE agent_state (agent_id TEXT PRIMARY KEY, state_json TEXT NOT NULL,
+			updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP); INSERT INTO agent_state (agent_id, state_json) VALUES ('a', '`+state+`')`)
+		free := v.fillBut(t, int64(room)<<10)
+		r := harness.Run(t, harness.Command{Args: []string{"save", "b", "--db", db}, Stdin: strings.NewReader("1")})
+		full := strings.Contains(r.Stderr, "no space left") || strings.Contains(r.Stderr, "disk is full") || strings.Contains(r.Stderr, "is the disk full?")
+		if r.Code != 0 && (r.Code != 1 || !full) {
+			t.Errorf("%d KiB: exit code %d: %s", room, r.Code, r.Stderr)
+		}
+		free()
+		ours := query(t, db, `SELECT (SELECT count(*) FROM sqlite_master WHERE name LIKE 'stated%') || ' ' ||
+			(SELECT count(*) FROM pragma_table_info('agent_state'))`)
+		switch {
+		case ours != "0 3" && ours != "3 5": // a table and two triggers, two columns
+			t.Errorf("%d KiB: adopted in part: %s", room, ours)
+		case r.Code == 0 && ours != "3 5":
+			t.Errorf("%d KiB: a save succeeded, and the file is not adopted", room)
+		}
+		if got := query(t, db, "SELECT group_concat(agent_id || state_json) FROM agent_state"); r.Code != 0 && got != "a"+state {
+			t.Errorf("%d KiB: after a save that failed it holds %s", room, got)
+		}
+		outcomes[fmt.Sprintf("exit code %d, adopted %t", r.Code, ours == "3 5")]++
+		d := harness.Start(t, db)
+		m := d.Client(t, resp.ClientOptions{}).Methods
+		if _, err := m.Save(harness.Guarded(t), "b", []byte("1")); err != nil {
+			t.Error(err)
+		}
+		if reply, err := m.Load(harness.Guarded(t), "a"); err != nil || string(reply.State) != state {
+			t.Errorf("%s, %v", reply.State, err)
+		}
+		d.Stop(t)
+		harness.MustCheck(t, db)
+	}
+	t.Log(outcomes)
+	if outcomes["exit code 0, adopted true"] == 0 || outcomes["exit code 1, adopted false"] == 0 {
+		t.Error("too little room or too much, each time")
+	}
+}
+
+func query(t *testing.T, db, statement string) string {
+	t.Helper()
+	out, err := exec.Command("sqlite3", db, statement).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", statement, err)
 	}
-	r := harness.Run(t, harness.Command{Args: []string{"save", "b", "--db", db}, Stdin: strings.NewReader("1")})
-	if r.Code != 1 || !strings.Contains(r.Stderr, "no space left") {
-		t.Errorf("exit code %d: %s", r.Code, r.Stderr)
-	}
-	free()
-	if r := harness.CLI(t, "load", "a", "--db", db); r.Code != 0 || strings.TrimSpace(r.Stdout) != `{"n":1}` {
-		t.Errorf("exit code %d: %s%s", r.Code, r.Stdout, r.Stderr)
-	}
-	after, err := os.ReadFile(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("bytes before %d, after %d", len(before), len(after))
-	d := harness.Start(t, db)
-	if _, err := d.Client(t, resp.ClientOptions{}).Save(harness.Guarded(t), "b", []byte("1")); err != nil {
-		t.Error(err)
-	}
-	d.Stop(t)
-	harness.MustCheck(t, db)
+	return strings.TrimSpace(string(out))
 }
 
 // TestFull_Start: on a disk without any room a daemon says so; with room it starts, and has everything.

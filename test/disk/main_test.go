@@ -111,6 +111,20 @@ func (v volume) fill(tb testing.TB) (free func()) {
 	}
 }
 
+// fillBut is fill, but for some room.
+func (v volume) fillBut(tb testing.TB, room int64) (free func()) {
+	tb.Helper()
+	free = v.fill(tb)
+	info, err := os.Stat(v.file("filler"))
+	if err == nil {
+		err = os.Truncate(v.file("filler"), info.Size()-room)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return free
+}
+
 // service is a way to the agents, and what it says of its health.
 type service struct {
 	protocol.Methods
