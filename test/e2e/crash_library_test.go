@@ -3,12 +3,14 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
 	"testing"
 
 	"github.com/stated/stated/actor"
+	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
 	"github.com/stated/stated/test/harness"
 )
@@ -43,55 +45,108 @@ func crashChild(db string) {
 	workers.Wait()
 }
 
-// TestCrash_Library is TestCrash for a program that links the actor.
+// TestCrash_Library is TestCrash for a program that links the actor: 5 kills, or 100 with -long.
 func TestCrash_Library(t *testing.T) {
-	const cycles = 5
+	cycles := 5
+	if harness.Long() {
+		cycles = 100
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	random := harness.Random(t)
 	db := harness.File(t)
-	owners, revisions, counts := map[int64]string{}, map[string]int64{}, map[string]int{}
-	for cycle := range cycles {
+	c := &counted{owners: map[int64]string{}, agents: map[string]counter{}}
+	for range cycles {
 		child := harness.Spawn(t, harness.Command{Path: self, Env: []string{crashChildFile + "=" + db}})
-		child.WaitLines(t, 300+200*cycle)
+		child.WaitLines(t, 1+random.IntN(800))
 		child.Kill()
 		for _, line := range child.Lines() {
-			var id string
-			var revision int64
-			if _, err := fmt.Sscanf(line, "ack %s %d", &id, &revision); err != nil {
-				t.Fatalf("the child says %q", line)
-			}
-			if was, ok := owners[revision]; ok {
-				t.Errorf("revision %d was given to %s and again to %s", revision, was, id)
-			}
-			owners[revision] = id
-			revisions[id] = max(revisions[id], revision)
-			counts[id]++
+			c.hear(t, line)
 		}
-		verifyLibrary(t, db, revisions, counts)
+		c.verify(t, db)
+		harness.MustCheck(t, db)
+		if t.Failed() {
+			break
+		}
 	}
-	t.Logf("%d acknowledged saves survived %d kills", len(owners), cycles)
+	t.Logf("%d kills: %d saves acknowledged, none lost; %d unknown, %d of them applied", cycles, c.acks, c.unknown, c.applied)
 }
 
-// verifyLibrary expects each agent to have counted at least as many saves as were acknowledged.
-func verifyLibrary(t *testing.T, db string, revisions map[string]int64, counts map[string]int) {
+// counter is an agent that counts its saves, with its revision.
+type counter struct {
+	n        int
+	revision int64
+}
+
+// counted is what is known of the agents of a program that is killed.
+type counted struct {
+	owners                 map[int64]string
+	agents                 map[string]counter
+	floor                  int64 // the highest revision before the last kill
+	acks, unknown, applied int
+}
+
+func (c *counted) hear(t *testing.T, line string) {
+	t.Helper()
+	var id string
+	var revision int64
+	if _, err := fmt.Sscanf(line, "ack %s %d", &id, &revision); err != nil {
+		t.Fatalf("the child says %q", line)
+	}
+	c.acks++
+	c.note(t, id, revision)
+	c.agents[id] = counter{c.agents[id].n + 1, revision}
+}
+
+func (c *counted) note(t *testing.T, id string, revision int64) {
+	t.Helper()
+	if was, ok := c.owners[revision]; ok {
+		t.Errorf("revision %d was given to %s and again to %s", revision, was, id)
+	}
+	if revision <= c.floor {
+		t.Errorf("%s has revision %d, but %d was known before the kill", id, revision, c.floor)
+	}
+	c.owners[revision] = id
+}
+
+// verify expects each agent as its last acknowledged save left it, or one save further: each worker had one in hand.
+func (c *counted) verify(t *testing.T, db string) {
 	t.Helper()
 	a, closeIt := library(t, db, store.Options{})
 	defer closeIt()
-	for id, revision := range revisions {
-		reply, err := a.Load(guarded(t), id)
-		if err != nil {
-			t.Errorf("%s: %v", id, err)
-			continue
+	further := map[string]int{} // by worker
+	for i := range crashClients {
+		worker := fmt.Sprintf("worker-%d", i)
+		for n := range crashAgents {
+			id := fmt.Sprintf("%s-%d", worker, n)
+			was, is := c.agents[id], counter{}
+			reply, err := a.Load(guarded(t), id)
+			if err == nil {
+				var state crashState
+				err = json.Unmarshal(reply.State, &state)
+				is = counter{state.Seq, reply.Revision}
+			}
+			switch {
+			case err != nil && !errors.Is(err, protocol.CodeNotFound):
+				t.Errorf("%s: %v", id, err)
+			case is == was:
+			case is.n == was.n+1:
+				further[worker]++
+				c.note(t, id, is.revision)
+				c.agents[id] = is
+			default:
+				t.Errorf("%s: %d saves up to revision %d were acknowledged, there are %d up to %d", id, was.n, was.revision, is.n, is.revision)
+			}
 		}
-		var got crashState
-		if err := json.Unmarshal(reply.State, &got); err != nil {
-			t.Errorf("%s: %v", id, err)
+		if further[worker] > 1 {
+			t.Errorf("%s had one save in hand, and %d were applied", worker, further[worker])
 		}
-		if reply.Revision < revision || got.Seq < counts[id] {
-			t.Errorf("%s: %d saves up to revision %d were acknowledged, there are %d up to %d",
-				id, counts[id], revision, got.Seq, reply.Revision)
-		}
+		c.applied += further[worker]
+	}
+	c.unknown += crashClients
+	for revision := range c.owners {
+		c.floor = max(c.floor, revision)
 	}
 }
