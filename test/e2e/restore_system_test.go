@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,37 @@ func TestRestore_KilledAtSyscall(t *testing.T) {
 	}
 	harness.MustCheck(t, db)
 	t.Logf("killed at each call: agents %v", outcomes)
+}
+
+// TestBackup_KilledAtSyscall kills the command in the same way: what has the name of the copy is the whole copy.
+func TestBackup_KilledAtSyscall(t *testing.T) {
+	strace, stated := tool(t, "strace"), harness.Build(t, harness.Stated)
+	db, dir := harness.File(t), t.TempDir()
+	mustMakeAgents(t, db, "agent", 30)
+	const calls = "fsync,fdatasync,ftruncate,unlink,unlinkat,rename,renameat,renameat2,pwrite64"
+	there, absent := 0, 0
+	for n, killed := 1, true; killed; n++ {
+		dest := filepath.Join(dir, fmt.Sprintf("copy-%d.db", n))
+		r := harness.Run(t, harness.Command{Path: strace, Env: []string{"GOMAXPROCS=1"}, Args: []string{
+			"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n),
+			stated, "backup", dest, "--db", db}})
+		killed = r.Code != 0
+		if _, err := os.Lstat(dest); errors.Is(err, fs.ErrNotExist) {
+			absent++
+			if !killed {
+				t.Errorf("not killed, and there is no copy: %+v", r)
+			}
+			continue
+		}
+		there++
+		if got := one(t, cli{t, []string{"--db", dest}}.objects("", "check", "--deep"))["agents"]; got != 30.0 {
+			t.Errorf("killed at call %d: the copy has %v agents; %+v", n, got, r)
+		}
+	}
+	t.Logf("killed at each call: %d times there was no copy, %d times a whole one", absent, there)
+	if absent == 0 {
+		t.Error("no kill came before the copy had its name")
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
