@@ -53,9 +53,11 @@ func (x *exchange) body(most int, key string) ([]byte, error) {
 			x.w.Header().Set("Connection", "close")
 			return nil, tooLarge(most, key)
 		case errors.Is(err, io.EOF):
+			x.taken = true
 			_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{})
 			return buf, nil
 		case err != nil:
+			x.taken = true
 			x.w.Header().Set("Connection", "close")
 			return nil, broken(err)
 		}
@@ -85,7 +87,30 @@ func (x *exchange) grow(buf []byte, most int) ([]byte, error) {
 func (x *exchange) release() {
 	if x.held > 0 {
 		x.s.opts.Inflight.Release(x.held)
+		x.held = 0
 	}
+}
+
+// leavesMuch reports whether so much of the body may still come that the connection is of no more use. Of less, net/http
+// takes the rest before it writes the reply.
+func (x *exchange) leavesMuch() bool {
+	return !x.taken && (x.r.ContentLength < 0 || x.r.ContentLength > maxUnread)
+}
+
+// linger takes what the client goes on sending although it was refused, and drops it: one that sends its whole body before
+// it reads would get a broken connection in place of the reply. It blocks for the time that a body may take, at most.
+func (x *exchange) linger() {
+	if !x.leavesMuch() || x.r.Header.Get("Expect") != "" || x.s.stopping.Load() {
+		return
+	}
+	x.release()
+	if http.NewResponseController(x.w).Flush() != nil {
+		return
+	}
+	if c := connOf(x.r.Context()); c != nil {
+		_ = c.CloseWrite() // one that reads need not wait
+	}
+	_, _ = io.CopyN(io.Discard, x.r.Body, int64(x.s.opts.RequestBytes))
 }
 
 func tooLarge(most int, key string) error {

@@ -29,6 +29,7 @@ type exchange struct {
 	query map[string]string
 	held  int // bytes reserved for the body
 
+	taken    bool // the body has come, or will not come: there is nothing more to read
 	asked    bool // an operation has been handed to the handler: errors come from there
 	doubtful bool // it was one that writes
 	replied  bool
@@ -53,6 +54,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.boundBody()
 	if err := x.serve(); err != nil {
 		x.fail(err)
+		x.linger()
 	}
 }
 
@@ -184,6 +186,9 @@ func (x *exchange) fail(err error) {
 		x.w.Header().Set("Retry-After", "1")
 	case protocol.CodeUnauthenticated:
 		x.w.Header().Set("WWW-Authenticate", `Bearer realm="stated"`)
+	}
+	if x.leavesMuch() {
+		x.w.Header().Set("Connection", "close")
 	}
 	_ = x.reply(statusOfError(err), "application/problem+json", append(problem(err, x.id), '\n'))
 }

@@ -60,6 +60,28 @@ func TestHostile_Unread(t *testing.T) {
 	}
 }
 
+// TestHostile_SendsFirst: a client that sends all of its body before it reads, as many do, gets the reply all the same.
+func TestHostile_SendsFirst(t *testing.T) {
+	s := serve(t, protocoltest.New(), httpapi.Options{StateBytes: 1 << 20, Tokens: tokens(t)})
+	const size = 32 << 20 // more than the system keeps for a server that does not read
+	body := strings.Repeat(" ", size)
+	for name, tc := range map[string]struct {
+		headers, body string
+		status        int
+	}{
+		"too large":          {fmt.Sprintf("Content-Length: %d\r\nAuthorization: Bearer %s", size, writerSecret), body, 413},
+		"too large in parts": {"Transfer-Encoding: chunked\r\nAuthorization: Bearer " + writerSecret, fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body), 413},
+		"without a token":    {fmt.Sprintf("Content-Length: %d", size), body, 401},
+	} {
+		w := s.connect()
+		w.send("PUT /v1/agents/a HTTP/1.1\r\nHost: localhost\r\n" + tc.headers + "\r\n\r\n" + tc.body)
+		if a := w.reply("PUT"); a.status != tc.status {
+			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, tc.status)
+		}
+		w.ended()
+	}
+}
+
 func TestHostile_EndlessBody(t *testing.T) {
 	s := serve(t, protocoltest.New(), httpapi.Options{StateBytes: 1 << 20})
 	w := s.connect()

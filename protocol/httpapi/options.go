@@ -53,8 +53,9 @@ type Check struct {
 
 // Limits that are not configurable.
 const (
-	maxHeaderBytes = 32 << 10 // the request line and all header lines; net/http adds 4 KiB
-	freeBodyBytes  = 16 << 10 // of each body, which are not reserved
+	maxHeaderBytes = 32 << 10  // the request line and all header lines; net/http adds 4 KiB
+	freeBodyBytes  = 16 << 10  // of each body, which are not reserved
+	maxUnread      = 256 << 10 // of a body that is not wanted, after which the connection goes on; as in net/http
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
 )
