@@ -130,6 +130,8 @@ func (x *executor) one(cmd *command) {
 	case x.tx.open && s.flags&flagControl == 0:
 		x.instantly(func() { x.queue(s, cmd) })
 		return // the transaction holds the command's bytes
+	case x.out.err != nil && s.flags&flagRead != 0 && s.flags&flagControl == 0:
+		// Nobody is there to read the answer; a client that has left could keep readers busy for long.
 	case s.plan != nil:
 		x.performPlan(s, cmd)
 		return // so does what is pending

@@ -188,6 +188,39 @@ func TestPipeline_disconnect(t *testing.T) {
 	}
 }
 
+// What only reads is of no use to a client that has left; what writes is performed.
+func TestPipeline_unheard(t *testing.T) {
+	f := protocoltest.New()
+	f.Put("large", `"`+strings.Repeat("x", 1<<20)+`"`)
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	var reads int // by the one executor
+	f.Before = func(_ context.Context, r *protocol.Request) *protocol.Reply {
+		if op := r.Op(); op.Writes() {
+			return nil
+		}
+		if reads++; reads == 1 {
+			close(begun)
+			<-goOn
+		}
+		return nil
+	}
+	pipes := newPipeListener()
+	s := serveOn(t, pipes, f, resp.Options{})
+	p := newPeer(t, pipes.dial())
+	p.send(strings.Repeat(bulks("GET", "large")+bulks("MGET", "large", "large")+bulks("KEYS", "*")+bulks("STATE.LIST"), 20) +
+		bulks("WATCH", "a") + bulks("MULTI") + bulks("GET", "a") + bulks("SET", "a", "1") + bulks("EXEC") + bulks("SET", "b", "1"))
+	receive(t, begun)
+	p.Close()
+	close(goOn)
+	eventually(t, "the changes were made", func() bool { return f.Len() == 3 })
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if reads != 2 { // the first one, and WATCH, without which EXEC would mean something else
+		t.Errorf("%d reads were performed for nobody", reads)
+	}
+}
+
 // A reset cancels what the handler has not taken.
 func TestPipeline_reset(t *testing.T) {
 	f := protocoltest.New()
