@@ -7,12 +7,13 @@ type Route struct {
 	Method, Path string
 	Open         bool
 	Role         auth.Role
+	Params       []string // of the query
 }
 
 // Routes are all of them; GET stands for HEAD too.
 func Routes() (all []Route) {
 	for _, r := range newRoutes() {
-		all = append(all, Route{r.method, r.path, r.open, r.role})
+		all = append(all, Route{r.method, r.path, r.open, r.role, r.params})
 	}
 	return all
 }

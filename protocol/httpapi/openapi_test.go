@@ -67,6 +67,61 @@ func TestOpenAPI_HasTheRoutes(t *testing.T) {
 	}
 }
 
+// TestOpenAPI_Valid holds the document against the schema of the OpenAPI Initiative,
+// https://spec.openapis.org/oas/3.1/schema/2022-10-07.
+func TestOpenAPI_Valid(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/openapi-3.1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(document(t)); err != nil {
+		t.Errorf("%#v", err)
+	}
+}
+
+// TestOpenAPI_FitsRoutes: the parameters are those of the routes, and so are the roles, where tokens are needed at all.
+func TestOpenAPI_FitsRoutes(t *testing.T) {
+	doc := document(t)
+	for _, r := range httpapi.Routes() {
+		item := doc["paths"].(map[string]any)[r.Path].(map[string]any)
+		operation := item[strings.ToLower(r.Method)].(map[string]any)
+		query, path := parameters(doc, item, "query"), parameters(doc, item, "path")
+		query = append(query, parameters(doc, operation, "query")...)
+		if diff := cmp.Diff(r.Params, query); diff != "" {
+			t.Errorf("%s %s: parameters of the query (-route +document)\n%s", r.Method, r.Path, diff)
+		}
+		if strings.Contains(r.Path, "{id}") != slices.Equal(path, []string{"id"}) {
+			t.Errorf("%s %s: parameters of the path are %v", r.Method, r.Path, path)
+		}
+		said, want := strings.Join(strings.Fields(operation["description"].(string)), " "), "Needs the role "+r.Role.String()
+		if r.Open {
+			want = "Needs no token"
+		}
+		if r.Path == "/v1/transactions" {
+			want = "Needs the role write, or read if"
+		}
+		if security, open := operation["security"]; !strings.Contains(said, want) || open != r.Open {
+			t.Errorf("%s %s: security %v, %q; want %q", r.Method, r.Path, security, said, want)
+		}
+	}
+}
+
+// parameters gives the names of those that an item or an operation has in one place.
+func parameters(doc, of map[string]any, in string) (names []string) {
+	list, _ := of["parameters"].([]any)
+	for _, v := range list {
+		p := v.(map[string]any)
+		if ref, ok := p["$ref"].(string); ok {
+			all := doc["components"].(map[string]any)["parameters"].(map[string]any)
+			p = all[strings.TrimPrefix(ref, "#/components/parameters/")].(map[string]any)
+		}
+		if p["in"] == in {
+			names = append(names, p["name"].(string))
+		}
+	}
+	return names
+}
+
 // TestOpenAPI_Resolves: each reference leads somewhere, each schema is one, each operation has an id of its own and
 // answers errors.
 func TestOpenAPI_Resolves(t *testing.T) {
