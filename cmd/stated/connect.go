@@ -140,8 +140,12 @@ func (t *target) unreachable(addr string, o resp.ClientOptions, err error) error
 			"the certificate of %s is not to be trusted (%w): name its authority with --tls-ca", addr, certificate.Err)
 	}
 	hint := ""
-	if o.TLS == nil && errors.Is(err, io.EOF) {
+	var notTLS tls.RecordHeaderError
+	switch {
+	case o.TLS == nil && errors.Is(err, io.EOF):
 		hint = "; if it speaks TLS, say --tls"
+	case errors.As(err, &notTLS):
+		hint = "; if it speaks no TLS, leave out --tls and --tls-ca"
 	}
 	return protocol.Errorf(protocol.CodeUnavailable,
 		"no daemon answers at %s (%s%s): start one with `stated serve`, name its address with --addr, or work on the file with --db FILE",

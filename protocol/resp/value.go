@@ -19,7 +19,7 @@ type value struct {
 func (v *value) isNull() bool  { return v.kind == '_' }
 func (v *value) isError() bool { return v.kind == '-' || v.kind == '!' }
 
-var errReply = errors.New("resp: the reply is not RESP")
+var errReply = errors.New("what answers does not speak the Redis protocol as stated does")
 
 const (
 	maxReplyBytes = 1 << 30 // of one bulk string; more is no reply of a server of ours

@@ -65,5 +65,6 @@ func TestCLI_Secured(t *testing.T) {
 	}
 	plain := harness.Start(t, harness.File(t))
 	r := cli{t, []string{"--addr", plain.Addr, "--tls-ca", authority.File}}.run("{}", "save", "a")
-	wantFailure(t, r, 5, plain.Addr)
+	wantFailure(t, r, 5, plain.Addr, "leave out --tls")
+	wantFailure(t, cli{t, []string{"--addr", plain.HTTP}}.run("{}", "save", "a"), 5, plain.HTTP, "does not speak the Redis protocol")
 }
