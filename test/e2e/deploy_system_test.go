@@ -51,7 +51,7 @@ func TestDeploy_Image(t *testing.T) {
 	root := t.TempDir()
 	harness.Open(t, root)
 	build := exec.Command("sh", "-c", string(line[1])+" -o "+filepath.Join(root, "stated")+" "+string(line[2]))
-	build.Dir = "../.."
+	build.Dir, build.Env = "../..", append(os.Environ(), "VERSION=v1.2.3", "COMMIT=0a1b2c3d")
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -73,7 +73,7 @@ func TestDeploy_Image(t *testing.T) {
 		}
 		return string(said)
 	}
-	if said := run("", "version"); !strings.HasPrefix(said, "stated ") || !strings.Contains(said, "sqlite") {
+	if said := run("", "version"); !strings.HasPrefix(said, "stated v1.2.3\ncommit 0a1b2c3d\ngo ") || !strings.Contains(said, "\nsqlite 3.") {
 		t.Errorf("version: %q", said)
 	}
 	run(`{"turn":1}`, "save", "alice", "--db", "/data/stated.db")
