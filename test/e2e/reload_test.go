@@ -84,6 +84,21 @@ func TestReload_Refused(t *testing.T) {
 	d.Log(t, func(e harness.Entry) bool { return e.Is("warn", "next start") && e["key"] == "store.readers" })
 }
 
+// TestReload_Exposed: a configuration that would do for a new daemon, on loopback without tokens, leaves the one that runs
+// its tokens, since that goes on listening to everybody.
+func TestReload_Exposed(t *testing.T) {
+	d := &secured{dir: t.TempDir()}
+	text := tokens(t, d.dir, "boss=admin")
+	d.write(t, "stated.yaml", text+"server: {redis: '0.0.0.0:0', http: '127.0.0.1:0'}\n")
+	d.Daemon = harness.StartBare(t, harness.Command{Args: []string{"--config", filepath.Join(d.dir, "stated.yaml")}}, harness.File(t))
+	d.write(t, "stated.yaml", "server: {redis: '127.0.0.1:0', http: '127.0.0.1:0'}\n")
+	if e := d.reload(t); !e.Is("error", "not reloaded") || !strings.Contains(fmt.Sprint(e["error"]), "other than loopback") {
+		t.Errorf("the log says %v", e)
+	}
+	d.web(t, "").wants(http.StatusUnauthorized, "", "GET", "/v1/agents/a", "")
+	d.web(t, secretOf("boss")).wants(http.StatusNotFound, "", "GET", "/v1/agents/a", "")
+}
+
 // TestReload_LogLevel has the daemon tell more, and less again.
 func TestReload_LogLevel(t *testing.T) {
 	dir := t.TempDir()
