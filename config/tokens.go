@@ -39,10 +39,14 @@ func decodeTokens(node *yaml.Node) ([]Token, error) {
 		return nil, errTokens
 	}
 	tokens := make([]Token, len(node.Content))
+	var wrong []string
 	for i, item := range node.Content {
 		if err := tokens[i].decode(resolve(item)); err != nil {
-			return nil, fmt.Errorf("token %d %w", i+1, err)
+			wrong = append(wrong, fmt.Sprintf("token %d %v", i+1, err))
 		}
+	}
+	if wrong != nil {
+		return nil, errors.New(strings.Join(wrong, "; "))
 	}
 	return tokens, nil
 }

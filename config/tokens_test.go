@@ -83,6 +83,9 @@ func TestTokens_Bad(t *testing.T) {
 		"[{name: a, token: \"" + secret + ", role: read}]":                                     "",
 		"[{name: a, token: !" + secret + " b, role: read}]":                                    "",
 		"[{name: a, token_file: \"a\\0b\", role: read}]":                                       "cannot be a path",
+
+		// All of them at once.
+		"[{name: a, role: read}, {name: b, token_file: f, role: read}, {name: c, token_file: f}]": `token 1 ("a") has neither token_file nor token; token 3 ("c") has no role`,
 	} {
 		for layer, src := range map[string]config.Source{
 			"file":        {File: mustWrite(t, "auth:\n  tokens: "+text+"\n")},
