@@ -98,15 +98,18 @@ func (x *exchange) leavesMuch() bool {
 }
 
 // linger takes what the client goes on sending although it was refused, and drops it: one that sends its whole body before
-// it reads would get a broken connection in place of the reply. It blocks for the time that a body may take, at most.
+// it reads would get a broken connection in place of the reply. It blocks for the time that a body may take, at most, and
+// no longer than until the server shuts down.
 func (x *exchange) linger() {
-	if !x.leavesMuch() || x.r.Header.Get("Expect") != "" || x.s.stopping.Load() {
+	if !x.leavesMuch() || x.r.Header.Get("Expect") != "" {
 		return
 	}
 	x.release()
-	if http.NewResponseController(x.w).Flush() != nil {
+	control := http.NewResponseController(x.w)
+	if control.Flush() != nil {
 		return
 	}
+	defer context.AfterFunc(x.s.leaving, func() { _ = control.SetReadDeadline(time.Now()) })()
 	if c := connOf(x.r.Context()); c != nil {
 		_ = c.CloseWrite() // one that reads need not wait
 	}

@@ -26,6 +26,9 @@ type Server struct {
 	life    context.Context // ends when what is left is cut
 	cut     context.CancelFunc
 
+	leaving context.Context // ends when Shutdown begins
+	leave   context.CancelFunc
+
 	stopping atomic.Bool
 	open     atomic.Int64 // connections
 	running  sync.WaitGroup
@@ -44,6 +47,7 @@ func New(h protocol.Handler, o Options) *Server {
 		refusals: make(chan struct{}, 64), fresh: map[net.Conn]struct{}{},
 	}
 	s.life, s.cut = context.WithCancel(context.Background())
+	s.leaving, s.leave = context.WithCancel(s.life)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -75,6 +79,7 @@ func (s *Server) Connections() int { return int(s.open.Load()) }
 // returns the error of ctx. No request is being performed when it returns.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopping.Store(true)
+	s.leave()
 	s.closeFresh()
 	err := s.http.Shutdown(ctx)
 	s.mu.Lock()

@@ -60,6 +60,19 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestShutdown_Lingering: what a client goes on sending although it was refused is not waited for.
+func TestShutdown_Lingering(t *testing.T) {
+	s := serve(t, protocoltest.New(), httpapi.Options{StateBytes: 10, RequestTimeout: 10 * guard})
+	w := s.connect()
+	w.send("PUT /v1/agents/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n1")
+	s.want(w.reply("PUT"), 413, "limits.state_bytes")
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
 // TestShutdown_Cuts: when the time is up, what is left is canceled, and nothing runs any more.
 func TestShutdown_Cuts(t *testing.T) {
 	m, begun, _ := blocking()
