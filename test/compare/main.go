@@ -28,6 +28,7 @@ type options struct {
 	large       bool
 	syncs       bool
 	only        []string
+	peers       []string
 	dir         string
 	stated      string
 	cpuProfile  string
@@ -35,30 +36,44 @@ type options struct {
 
 func parseFlags() (options, error) {
 	var o options
-	var seconds, only = 0.0, ""
+	var seconds, only, peers = 0.0, "", ""
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each measurement is made")
 	flag.Float64Var(&seconds, "seconds", 3, "how long each measurement takes, after its warm-up of 0.5 s")
 	flag.IntVar(&o.agents, "agents", 10_000, "how many agents there are")
 	flag.BoolVar(&o.large, "large", false, "also measure stated with 1,000,000 agents: saves, and the daemon's memory")
 	flag.BoolVar(&o.syncs, "syncs", false, "also count the syncs of each system, with strace")
 	flag.StringVar(&only, "only", "", "measure these groups alone, of "+strings.Join(groups, ",")+"; \"none\" for no group")
+	flag.StringVar(&peers, "peers", "", "measure these systems alone, of "+strings.Join(names(), ","))
 	flag.StringVar(&o.dir, "dir", "", "where the folder for all files is made: on a real disk (default: where temporary files go, /var/tmp if that is memory)")
 	flag.StringVar(&o.stated, "stated", "", "the daemon's binary (default: built from this tree)")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "only run stated's saves with 64 goroutines, and write their CPU profile to this file")
 	flag.Parse()
 	o.duration, o.warmup, o.largeAgents = time.Duration(seconds*float64(time.Second)), 500*time.Millisecond, 1_000_000
-	if only != "" {
-		o.only = strings.Split(only, ",")
+	var err error
+	if o.only, err = choice("only", only, append(groups, "none")); err != nil {
+		return o, err
 	}
-	for _, g := range o.only {
-		if g != "none" && !slices.Contains(groups, g) {
-			return o, fmt.Errorf("-only %s: there are %s", g, strings.Join(groups, ", "))
-		}
+	if o.peers, err = choice("peers", peers, names()); err != nil {
+		return o, err
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.agents < 1 || flag.NArg() > 0 {
 		return o, errors.New("rounds, seconds and agents have to be above 0, and there are no arguments but flags")
 	}
 	return o, nil
+}
+
+// choice splits a list, and refuses what is not one of all.
+func choice(flag, list string, all []string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	chosen := strings.Split(list, ",")
+	for _, name := range chosen {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("-%s %s: there are %s", flag, name, strings.Join(all, ", "))
+		}
+	}
+	return chosen, nil
 }
 
 func main() {
@@ -103,8 +118,10 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	progress("%s", facts)
 	c.plan()
-	if c.programs, err = findPrograms(ctx, dir, o.stated); err != nil {
-		return err
+	if c.needsPrograms() {
+		if c.programs, err = findPrograms(ctx, dir, o.stated); err != nil {
+			return err
+		}
 	}
 	defer func() { err = errors.Join(err, c.stopServers()) }()
 	if err := c.prepare(ctx); err != nil {

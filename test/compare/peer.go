@@ -35,7 +35,7 @@ type kind struct {
 var kinds = []kind{
 	{stated, "github.com/stated/stated", "the library: one writer, group commit, durability full", openStated},
 	{naive, sqliteModule, "an SQLite connection for each goroutine; BEGIN IMMEDIATE, upsert, COMMIT; WAL, synchronous=FULL, busy timeout 30 s; reads by a pool of 4", openNaive},
-	{bbolt, "go.etcd.io/bbolt", "DB.Batch, as large as there are callers; DB.View", openBbolt},
+	{bbolt, "go.etcd.io/bbolt", "DB.Batch, MaxBatchSize as many as there are callers, MaxBatchDelay 1 ms; DB.View", openBbolt},
 	{pebble, "github.com/cockroachdb/pebble/v2", "Set with Sync; Get; cache and memtable of 64 MiB", openPebble},
 	{redka, "github.com/nalgeon/redka", "over modernc.org/sqlite, synchronous=FULL; Str().Set; Str().Get", openRedka},
 	{bareSQL, sqliteModule, "one goroutine, one connection, prepared statements of database/sql; WAL, synchronous=FULL, checkpoint each 10,000 pages", openBareSQL},
@@ -55,6 +55,15 @@ const (
 )
 
 const sqliteModule = "modernc.org/sqlite"
+
+// names gives what -peers can name.
+func names() []string {
+	var all []string
+	for _, k := range kinds {
+		all = append(all, k.name)
+	}
+	return append(all, redis)
+}
 
 func kindOf(name string) (kind, error) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })

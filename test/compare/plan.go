@@ -24,7 +24,7 @@ const (
 	loads64                     = "loads 64"
 	set64, set64x16             = "daemon set 64", "daemon set 64 pipeline 16"
 	get64, get64x16             = "daemon get 64", "daemon get 64 pipeline 16"
-	loop64, loop512             = "bare 64", "bare 512"
+	bare64                      = "bare 64"
 	largeSaves64, largeResident = "large saves 64", "large memory"
 )
 
@@ -44,11 +44,11 @@ type comparison struct {
 var groups = []string{"saves", "bare", "loads", "daemon", "large"}
 
 func (c *comparison) plan() {
-	inProcess := []string{stated, naive, bbolt, pebble, redka}
+	inProcess := []string{stated, pebble, bbolt, naive, redka}
 	for _, clients := range []int{64, 256, 1} {
 		peers := inProcess
 		if clients == 1 {
-			peers = append(slices.Clone(inProcess), bareDriver)
+			peers = slices.Insert(slices.Clone(inProcess), 1, bareDriver)
 		}
 		c.add(measure{
 			id: fmt.Sprintf("saves %d", clients), title: "Saves, " + callers(clients), unit: "saves/s", peers: peers,
@@ -92,9 +92,14 @@ func (c *comparison) plan() {
 	}
 }
 
+// add leaves out what -only and -peers leave out.
 func (c *comparison) add(m measure) {
 	group, _, _ := strings.Cut(m.id, " ")
-	if len(c.options.only) == 0 || slices.Contains(c.options.only, group) {
+	if len(c.options.only) > 0 && !slices.Contains(c.options.only, group) {
+		return
+	}
+	m.peers = slices.DeleteFunc(slices.Clone(m.peers), func(p string) bool { return !c.wanted(p) })
+	if len(m.peers) > 0 {
 		c.measures = append(c.measures, m)
 	}
 }

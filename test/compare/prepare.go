@@ -31,10 +31,20 @@ func (c *comparison) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(c.measures, measure.overTCP) {
+	if c.options.syncs || slices.ContainsFunc(c.measures, measure.overTCP) {
 		return c.startServers(ctx)
 	}
 	return nil
+}
+
+// needsPrograms says whether a daemon will run.
+func (c *comparison) needsPrograms() bool {
+	return c.options.syncs || slices.ContainsFunc(c.measures, measure.overTCP) || slices.ContainsFunc(c.measures, measure.large)
+}
+
+// wanted says whether -peers asks for a system.
+func (c *comparison) wanted(peer string) bool {
+	return len(c.options.peers) == 0 || slices.Contains(c.options.peers, peer)
 }
 
 // fill writes the agents into a peer's folder, unless that has been done.
@@ -61,6 +71,9 @@ func (c *comparison) startServers(ctx context.Context) error {
 		return nil
 	}
 	for _, name := range []string{stated, redis} {
+		if !c.wanted(name) {
+			continue
+		}
 		if name == redis && c.programs.redis == "" {
 			progress("redis-server is not installed")
 			continue

@@ -59,10 +59,10 @@ func (c *comparison) writeMeasure(w *strings.Builder, m measure) {
 			ratio = formatSpread(spreadOf(ratios(reference, samples, perSecond)), plain)
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", p, formatSpread(spreadOf(each(samples, perSecond)), thousands),
-			formatSpread(spreadOf(each(samples, func(s sample) float64 { return float64(s.P50) })), millis),
+			formatSpread(spreadOf(each(samples, p50)), millis),
 			formatSpread(spreadOf(each(samples, p99)), millis),
-			formatSpread(spreadOf(each(samples, func(s sample) float64 { return float64(s.Max) })), millis),
-			thousands(spreadOf(each(samples, func(s sample) float64 { return float64(s.Failed) })).max), ratio)
+			formatSpread(spreadOf(each(samples, longestTime)), millis),
+			thousands(spreadOf(each(samples, failures)).max), ratio)
 	}
 	for _, p := range m.peers {
 		for _, s := range c.results[m.id][p] {
@@ -78,20 +78,13 @@ func (c *comparison) writeMeasure(w *strings.Builder, m measure) {
 func writeTargets(w *strings.Builder, results map[string]map[string][]sample) {
 	fmt.Fprint(w, "\n## What it must show\n\n| measure | target | measured | |\n|---|---:|---:|---|\n")
 	for _, t := range targets {
-		bound := "≥ " + t.format(t.bound)
-		if t.atMost {
-			bound = "≤ " + t.format(t.bound)
-		}
-		values := t.values(results)
+		bound, values := t.boundText(), t.values(results)
 		if len(values) == 0 {
 			fmt.Fprintf(w, "| %s | %s | | not measured |\n", t.name, bound)
 			continue
 		}
-		s, verdict := spreadOf(values), "missed"
-		if t.met(s.median) {
-			verdict = "met"
-		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", t.name, bound, formatSpread(s, t.format), verdict)
+		s := spreadOf(values)
+		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", t.name, bound, formatSpread(s, t.format), t.verdict(s.median))
 	}
 }
 

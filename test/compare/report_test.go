@@ -64,9 +64,10 @@ func TestWriteTargets(t *testing.T) {
 			naive:  {{PerSecond: 2_000}, {PerSecond: 1_600}},
 			pebble: {{PerSecond: 50_000, P99: 4 * time.Millisecond}, {PerSecond: 50_000, P99: 4 * time.Millisecond}},
 		},
+		saves256: {stated: {{PerSecond: 40_000}}, pebble: {{PerSecond: 50_000}}},
 		saves1: {
-			stated:     {{PerSecond: 4_000}, {PerSecond: 4_000}},
-			bareDriver: {{PerSecond: 5_000}, {PerSecond: 5_000}},
+			stated:     {{PerSecond: 4_000, P50: 3}, {PerSecond: 4_000, P50: 3}},
+			bareDriver: {{PerSecond: 5_000, P50: 2}, {PerSecond: 5_000, P50: 2}},
 		},
 		largeResident: {stated: {{Bytes: 150e6}, {Bytes: 190e6}}},
 	}
@@ -76,7 +77,9 @@ func TestWriteTargets(t *testing.T) {
 		"| in-process saves, 64 goroutines : naive pattern | ≥ 15.0 | 17.5 (15.0 to 20.0) | met |",
 		"| in-process saves, 64 goroutines : Pebble Set Sync | ≥ 0.70 | 0.62 (0.60 to 0.64) | missed |",
 		"| p99 of in-process saves, 64 goroutines : Pebble's p99 | ≤ 1.00 | 1.62 (1.25 to 2.00) | missed |",
-		"| one caller's save : one bare fsynced commit, in time | ≤ 1.30 | 1.25 | met |",
+		"| one caller's save : one bare fsynced commit, mean time | ≤ 1.30 | 1.25 | met |",
+		"| one caller's save : one bare fsynced commit, median time | ≤ 1.30 | 1.50 | missed |",
+		"| in-process saves, 256 goroutines : Pebble Set Sync |  | 0.80 |  |",
 		"| resident memory of the daemon, 1,000,000 agents of 1 KiB under load | ≤ 200 MB | 170 MB (150 MB to 190 MB) | met |",
 		"| daemon GET, 64 connections : Redis GET | ≥ 0.80 | | not measured |",
 	} {

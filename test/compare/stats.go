@@ -36,7 +36,10 @@ func ratios(a, b []sample, number func(sample) float64) []float64 {
 	return out
 }
 
-func perSecond(s sample) float64 { return s.PerSecond }
-func p99(s sample) float64       { return float64(s.P99) }
-func meanTime(s sample) float64  { return float64(s.mean()) }
-func bytes64(s sample) float64   { return float64(s.Bytes) }
+func perSecond(s sample) float64   { return s.PerSecond }
+func p50(s sample) float64         { return float64(s.P50) }
+func p99(s sample) float64         { return float64(s.P99) }
+func meanTime(s sample) float64    { return float64(s.mean()) }
+func longestTime(s sample) float64 { return float64(s.Max) }
+func failures(s sample) float64    { return float64(s.Failed) }
+func bytes64(s sample) float64     { return float64(s.Bytes) }

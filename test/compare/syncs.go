@@ -37,7 +37,7 @@ func (c *comparison) countSyncs(ctx context.Context) ([]syncCount, error) {
 	var out []syncCount
 	for _, peer := range []string{stated, naive, bbolt, pebble, redka, bareDriver, bareSQL} {
 		for _, clients := range []int{1, 64} {
-			if clients > 1 && (peer == bareDriver || peer == bareSQL) {
+			if !c.wanted(peer) || clients > 1 && (peer == bareDriver || peer == bareSQL) {
 				continue
 			}
 			n, err := c.countInProcess(ctx, strace, peer, clients)
