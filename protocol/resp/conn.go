@@ -11,14 +11,20 @@ import (
 	"github.com/stated/stated/protocol/auth"
 )
 
-// conn is one client. Two goroutines serve it: the reader parses commands, the executor performs them. Between
-// them is a channel of runs, so that the reader is at most a few runs ahead.
+// conn is one client. There is always one goroutine that reads, and at most one that performs commands, by its turns.
+// As a rule it is the same: one goroutine reads a run, performs it, and reads on. Only when that takes long does a
+// second one take over the reading, see relieve.
 type conn struct {
 	srv     *Server
 	nc      net.Conn
 	id      int64
 	since   time.Time
-	runs    chan []*command // closed by the reader at the end of the input
+	in      *reader     // belongs to the goroutine that reads
+	relief  *time.Timer // likewise; nil at first
+	shift   atomic.Int64
+	x       *executor // belongs to the goroutine that has the turn
+	turns   turns
+	others  sync.WaitGroup // the goroutines beside that of serve
 	account account
 	about   about
 	// grant is what the client may do. The executor alone changes it; the reader asks whether the client is known.
@@ -41,7 +47,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		nc:      nc,
 		id:      s.lastID.Add(1),
 		since:   time.Now(),
-		runs:    make(chan []*command, 1),
+		turns:   turns{room: make(chan struct{}, 1)},
 		account: account{budget: s.opts.Inflight},
 	}
 	anonymous := s.opts.Tokens.Anonymous()
@@ -53,7 +59,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// serve blocks until the client is gone or told to go, and both goroutines have ended.
+// serve blocks until the client is gone or told to go, and all of its goroutines have ended.
 func (c *conn) serve() {
 	defer c.cancel()
 	c.watchStranger()
@@ -61,16 +67,74 @@ func (c *conn) serve() {
 		_ = c.nc.Close()
 		return
 	}
-	var reader sync.WaitGroup
-	reader.Go(func() { c.read() })
-	polite := c.execute()
+	c.in, c.x = newReader(c), newExecutor(c)
+	c.read()
+	c.others.Wait()
+	_ = c.nc.Close() // nothing is lost: what matters was flushed or cannot be
+	c.account.close()
+}
+
+// reliefDelay is how long the goroutine that reads may perform commands before another one reads on. A client that
+// waits for its replies sends nothing meanwhile; what there is to see is one that resets the connection, or sends more.
+const reliefDelay = 10 * time.Millisecond
+
+// startShift lets another goroutine take over the reading when this one has been performing for a while. One of them
+// reads on: who moves shift from the odd number that this returns to the next one.
+func (c *conn) startShift() int64 {
+	shift := c.shift.Add(1)
+	c.others.Add(1)
+	if c.relief == nil {
+		c.relief = time.AfterFunc(reliefDelay, c.relieve)
+	} else {
+		c.relief.Reset(reliefDelay)
+	}
+	return shift
+}
+
+// endShift reports whether this goroutine reads on.
+func (c *conn) endShift(shift int64) bool {
+	if !c.shift.CompareAndSwap(shift, shift+1) {
+		return false
+	}
+	c.relief.Stop()
+	c.others.Done()
+	return true
+}
+
+// relieve is called by the timer: this goroutine reads on. A timer that was stopped too late may call it in a later
+// shift, which does no harm.
+func (c *conn) relieve() {
+	shift := c.shift.Load()
+	if shift%2 == 0 || !c.shift.CompareAndSwap(shift, shift+1) {
+		return
+	}
+	defer c.others.Done()
+	c.read()
+}
+
+// perform performs a run, and those that come meanwhile. The caller has the turn, which ends with it.
+func (c *conn) perform(run []*command) {
+	for run != nil {
+		c.x.performAll(run)
+		ended := c.x.ending || c.life.Err() != nil
+		if !ended {
+			run, ended = c.turns.next()
+			ended = ended && run == nil
+		}
+		if ended {
+			c.finish()
+			return
+		}
+	}
+}
+
+// finish ends the connection when no more commands are to be performed. The turn is never free again.
+func (c *conn) finish() {
 	c.cancel()
-	if polite {
+	if c.x.polite && c.x.out.err == nil {
 		linger(c.nc)
 	}
-	_ = c.nc.Close() // nothing is lost: what matters was flushed or cannot be
-	reader.Wait()
-	c.account.close()
+	_ = c.nc.Close()
 }
 
 // handshake begins TLS, where there is any; it blocks for the request timeout at most. A client that takes its time

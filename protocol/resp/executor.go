@@ -11,7 +11,7 @@ import (
 	"github.com/stated/stated/protocol/auth"
 )
 
-// executor performs the commands of one connection, in order.
+// executor performs the commands of one connection, in order. It belongs to the goroutine that has the turn.
 type executor struct {
 	c       *conn
 	out     *output
@@ -37,34 +37,26 @@ type pending struct {
 	size    int // reserved bytes that the command holds
 }
 
-// execute performs runs until the input ends or a command ends the connection. It reports whether to linger.
-func (c *conn) execute() (polite bool) {
-	x := &executor{c: c, out: &output{proto: 2, conn: c.nc, timeout: c.srv.opts.RequestTimeout}, grant: *c.grant.Load()}
-	defer x.finishStep()
-	for run := range c.runs {
-		buffer := c.srv.buffers.Get().(*[]byte)
-		x.out.buf = (*buffer)[:0]
-		x.perform(run)
-		select { // what came meanwhile shares the step
-		case more := <-c.runs:
-			x.perform(more)
-		default:
-		}
-		x.guard(x.settle)
-		x.out.flush()
-		if cap(x.out.buf) > 0 {
-			*buffer, x.out.buf = x.out.buf, nil
-			c.srv.buffers.Put(buffer)
-		}
-		if timedOut(x.out.err) {
-			c.srv.opts.Logger.Warn().Int64("client", c.id).Msg("a client does not take its replies, closing")
-			break
-		}
-		if x.ending || c.life.Err() != nil {
-			break
-		}
+func newExecutor(c *conn) *executor {
+	return &executor{c: c, out: &output{proto: 2, conn: c.nc, timeout: c.srv.opts.RequestTimeout}, grant: *c.grant.Load()}
+}
+
+// performAll performs a run, and the one that came meanwhile, and sends the replies.
+func (x *executor) performAll(run []*command) {
+	buffer := x.c.srv.buffers.Get().(*[]byte)
+	x.out.buf = (*buffer)[:0]
+	x.perform(run)
+	x.perform(x.c.turns.more())
+	x.guard(x.settle)
+	x.out.flush()
+	if cap(x.out.buf) > 0 {
+		*buffer, x.out.buf = x.out.buf, nil
+		x.c.srv.buffers.Put(buffer)
 	}
-	return x.polite && x.out.err == nil
+	if timedOut(x.out.err) {
+		x.c.srv.opts.Logger.Warn().Int64("client", x.c.id).Msg("a client does not take its replies, closing")
+		x.ending = true
+	}
 }
 
 func (x *executor) perform(run []*command) {

@@ -65,6 +65,7 @@ const (
 	readBuffer   = 16 << 10  // bytes of a connection's read buffer, and of its free allowance
 	writeBuffer  = 64 << 10  // bytes of replies after which they are sent, even in the middle of a run
 	maxRun       = 1_024     // commands that are handed over together
+	shortRun     = 64        // commands for which an idle connection keeps room
 	maxRunBytes  = 256 << 10 // bytes after which a run is handed over
 
 	maxPatternBytes = 4 << 10 // a pattern of KEYS, SCAN or CONFIG GET

@@ -10,7 +10,7 @@ import (
 )
 
 // reader parses a connection's input into runs of commands. It is the io.Reader below its own buffer: that is how
-// it knows when it is about to block, and hands over what has come so far.
+// it knows when it is about to block in the middle of a command, and has another goroutine perform what came before.
 type reader struct {
 	c     *conn
 	d     decoder
@@ -18,9 +18,7 @@ type reader struct {
 	bytes int // of run
 }
 
-// read parses until the input ends or cannot go on.
-func (c *conn) read() {
-	defer close(c.runs)
+func newReader(c *conn) *reader {
 	r := &reader{c: c}
 	r.d = decoder{
 		r:       bufio.NewReaderSize(r, readBuffer),
@@ -28,13 +26,18 @@ func (c *conn) read() {
 		many:    c.srv.table.takesMany,
 		reserve: r.reserve,
 	}
+	return r
+}
+
+// read parses until the input ends or cannot go on, or until another goroutine does.
+func (c *conn) read() {
 	for {
-		cmd, err := r.d.next()
+		cmd, err := c.in.d.next()
 		if err != nil {
-			r.end(err)
+			c.in.end(err)
 			return
 		}
-		if r.add(cmd) != nil {
+		if !c.in.add(cmd) {
 			return
 		}
 	}
@@ -48,28 +51,59 @@ func (c *conn) limits() limits {
 	return limits{args: maxArgs, manyArgs: maxManyArgs, bytes: c.srv.opts.RequestBytes, line: maxLineBytes}
 }
 
-// add puts a command into the run, and hands that over when it is long enough. Behind a command that may change the
-// limits, nothing is parsed before it was performed.
-func (r *reader) add(cmd *command) error {
+// add puts a command into the run, and performs that when it is long enough or nothing more has come. It reports
+// whether this goroutine is to read on. Behind a command that may change the limits, nothing is parsed before it was
+// performed.
+func (r *reader) add(cmd *command) bool {
 	cmd.spec = r.c.srv.table.lookup(cmd.args[0])
-	gate := cmd.spec != nil && cmd.spec.flags&flagGate != 0
-	if gate {
-		cmd.performed = make(chan struct{})
-	}
 	r.run = append(r.run, cmd)
 	r.bytes += cmd.size
-	if !gate && len(r.run) < maxRun && r.bytes < maxRunBytes {
-		return nil
+	if cmd.spec != nil && cmd.spec.flags&flagGate != 0 {
+		return r.performGate(cmd)
 	}
-	err := r.handOver()
-	if !gate || err != nil {
-		return err
+	if len(r.run) < maxRun && r.bytes < maxRunBytes && r.d.r.Buffered() > 0 {
+		return true
+	}
+	return r.perform()
+}
+
+// perform performs the run on this goroutine, unless another one has the turn; then it leaves the run to that one.
+func (r *reader) perform() bool {
+	c, run := r.c, r.run
+	mine, err := c.turns.offer(c.life, run, false)
+	r.run, r.bytes = nil, 0
+	if !mine {
+		return err == nil
+	}
+	shift := c.startShift()
+	c.perform(run)
+	if !c.endShift(shift) {
+		return false // r is no longer ours
+	}
+	if cap(run) <= shortRun {
+		clear(run)
+		r.run = run[:0]
+	}
+	return true
+}
+
+// performGate is perform for a run that ends with such a command. Nobody reads meanwhile.
+func (r *reader) performGate(gate *command) bool {
+	c, run := r.c, r.run
+	gate.performed = make(chan struct{})
+	mine, err := c.turns.offer(c.life, run, false)
+	r.run, r.bytes = nil, 0
+	if mine {
+		c.perform(run)
+	}
+	if err != nil {
+		return false
 	}
 	select {
-	case <-cmd.performed:
-		return nil
-	case <-r.c.life.Done(): // also when the executor ended before it came to it
-		return r.c.life.Err()
+	case <-gate.performed:
+		return true
+	case <-c.life.Done(): // also when whoever has the turn ended before it came to it
+		return false
 	}
 }
 
@@ -92,18 +126,22 @@ func (r *reader) reserve(n int) error {
 	return r.c.account.take(r.c.reading, n, func() { _ = r.handOver() })
 }
 
-// handOver gives the executor what was parsed so far. It blocks while the executor is busy with earlier runs.
+// handOver has another goroutine perform what was parsed so far, since this one is about to wait. It blocks while
+// that one is busy with earlier runs.
 func (r *reader) handOver() error {
 	if len(r.run) == 0 {
 		return nil
 	}
-	select {
-	case r.c.runs <- r.run:
-		r.run, r.bytes = nil, 0
-		return nil
-	case <-r.c.life.Done():
-		return r.c.life.Err()
+	c, run := r.c, r.run
+	mine, err := c.turns.offer(c.life, run, false)
+	if err != nil {
+		return err
 	}
+	r.run, r.bytes = nil, 0
+	if mine {
+		c.others.Go(func() { c.perform(run) })
+	}
+	return nil
 }
 
 // end decides what the end of the input means for the commands that came before it.
@@ -125,5 +163,11 @@ func (r *reader) end(err error) {
 	default:
 		r.c.cancel() // a reset: nobody is there to read the answers
 	}
-	_ = r.handOver()
+	mine, _ := r.c.turns.offer(r.c.life, r.run, true) // when the connection has ended, nobody performs them
+	switch {
+	case mine && len(r.run) > 0:
+		r.c.perform(r.run)
+	case mine:
+		r.c.finish()
+	}
 }
