@@ -24,9 +24,9 @@ type executor struct {
 	settling bool // settle is at work, or panicked
 	doubtful bool // the command at work writes and was started: it may be applied whatever happens here
 
-	// step is the context of the requests that are under way together; nil between two steps.
-	step    context.Context
-	endStep context.CancelFunc
+	// step is the context of the requests that are under way together, or of earlier ones; nil if it cannot be used again.
+	step   *step
+	inStep bool
 }
 
 // pending is a reply that is still to be written: that of a request that was started, or, behind one, a text.
@@ -259,17 +259,22 @@ func (x *executor) instantly(write func()) {
 
 // begin gives the context of the current step, which it starts if need be.
 func (x *executor) begin() context.Context {
-	if x.step == nil {
-		x.step, x.endStep = context.WithTimeout(x.c.life, x.c.srv.opts.RequestTimeout)
+	switch timeout := x.c.srv.opts.RequestTimeout; {
+	case x.inStep:
+	case x.step == nil:
+		x.step = newStep(x.c.life, timeout)
+	default:
+		x.step.restart(timeout)
 	}
+	x.inStep = true
 	return x.step
 }
 
 func (x *executor) finishStep() {
-	if x.endStep != nil {
-		x.endStep()
-		x.step, x.endStep = nil, nil
+	if x.inStep && !x.step.stop() {
+		x.step = nil
 	}
+	x.inStep = false
 }
 
 func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
