@@ -200,7 +200,7 @@ func (tx *transaction) plan() (*plan, error) {
 		o.array(len(plans))
 		replies = replies[checks:]
 		for _, p := range plans {
-			p.render(o, replies[:len(p.ops)])
+			p.word(o, replies[:len(p.ops)])
 			replies = replies[len(p.ops):]
 		}
 	}

@@ -65,6 +65,7 @@ type command struct {
 	performed chan struct{}
 	// last is an error that ends the connection, in place of a command.
 	last error
+	few  [4][]byte // args, as long as there are no more
 }
 
 const (
@@ -108,7 +109,12 @@ func (d *decoder) next() (*command, error) {
 
 // finish cuts the arena into arguments.
 func (d *decoder) finish() *command {
-	c := &command{args: make([][]byte, len(d.ends)), size: d.used}
+	c := &command{size: d.used}
+	if len(d.ends) <= len(c.few) {
+		c.args = c.few[:len(d.ends):len(d.ends)]
+	} else {
+		c.args = make([][]byte, len(d.ends))
+	}
 	start := 0
 	for i, end := range d.ends {
 		c.args[i] = d.arena[start:end:end]

@@ -241,7 +241,7 @@ func (x *executor) answer(p *plan, r protocol.Reply) {
 		p.fail(x.out, err)
 		return
 	}
-	p.render(x.out, replies)
+	p.word(x.out, replies)
 }
 
 // instantly writes a reply that depends on nothing, behind those that are pending.

@@ -7,11 +7,17 @@ import (
 // plan is what a command on agents wants: operations, and how to word their replies. The same plan serves a
 // command that stands alone and one that is queued in MULTI.
 type plan struct {
-	ops    []protocol.Op
-	txn    bool // a transaction even if it is of one operation
+	ops []protocol.Op
+	txn bool // a transaction even if it is of one operation
+	// Either words the replies: one that of the only operation, render those of all.
+	one    func(o *output, r protocol.Reply)
 	render func(o *output, replies []protocol.Reply)
 	// failed, if set, words an error.
 	failed func(o *output, err error)
+
+	// A plan of one operation, as most are, is one piece of memory with it and its reply.
+	firstOp    [1]protocol.Op
+	firstReply [1]protocol.Reply
 }
 
 // planOne is a plan of one operation, as its constructor gave it.
@@ -19,10 +25,18 @@ func planOne(op protocol.Op, err error, render func(o *output, r protocol.Reply)
 	if err != nil {
 		return nil, err
 	}
-	return &plan{
-		ops:    []protocol.Op{op},
-		render: func(o *output, replies []protocol.Reply) { render(o, replies[0]) },
-	}, nil
+	p := &plan{one: render, firstOp: [1]protocol.Op{op}}
+	p.ops = p.firstOp[:]
+	return p, nil
+}
+
+// word writes what the replies are on the wire.
+func (p *plan) word(o *output, replies []protocol.Reply) {
+	if p.one != nil {
+		p.one(o, replies[0])
+		return
+	}
+	p.render(o, replies)
 }
 
 // op is the operation to submit.
@@ -43,16 +57,16 @@ func (p *plan) replies(r protocol.Reply) ([]protocol.Reply, error) {
 	if !p.txn && len(p.ops) == 1 {
 		switch code := protocol.CodeOf(r.Err); {
 		case code == protocol.CodeNotFound:
-			return []protocol.Reply{{}}, nil
+			r = protocol.Reply{}
 		case code == protocol.CodeConflict && p.ops[0].Skip():
-			return []protocol.Reply{{Skipped: true}}, nil
+			r = protocol.Reply{Skipped: true}
 		case r.Err != nil:
 			return nil, r.Err
-		}
-		if k := p.ops[0].Kind(); k == protocol.KindLoad || k == protocol.KindStat {
+		case p.ops[0].Kind() == protocol.KindLoad, p.ops[0].Kind() == protocol.KindStat:
 			r.Found = true
 		}
-		return []protocol.Reply{r}, nil
+		p.firstReply[0] = r
+		return p.firstReply[:], nil
 	}
 	if r.Err == nil && len(r.Replies) != len(p.ops) {
 		return nil, protocol.Errorf(protocol.CodeInternal, "%d operations got %d replies", len(p.ops), len(r.Replies))
