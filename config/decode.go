@@ -61,7 +61,7 @@ func decode(k kind, v any) (any, error) {
 		return nil, fmt.Errorf("%s is not a whole number, or is out of range", show(v))
 	case kindSize:
 		if isText {
-			return parseSize(text)
+			return ParseSize(text)
 		}
 		if n, ok := whole(v); ok {
 			return n, nil
@@ -180,9 +180,9 @@ var (
 	}
 )
 
-// parseSize takes a number of bytes, or a whole number and a unit. Units are exact: what 64M or 64mb mean is a
+// ParseSize takes a number of bytes, or a whole number and a unit. Units are exact: what 64M or 64mb mean is a
 // matter of opinion.
-func parseSize(text string) (int64, error) {
+func ParseSize(text string) (int64, error) {
 	parts := sizeForm.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, sizeError(text)
@@ -203,7 +203,7 @@ func sizeError(v any) error {
 		"(B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), such as 64MiB", show(v))
 }
 
-// formatSize gives the shortest form of a size that parseSize takes without loss.
+// formatSize gives the shortest form of a size that ParseSize takes without loss.
 func formatSize(n int64) string {
 	units := []string{"TiB", "GiB", "MiB", "KiB"}
 	for _, unit := range units {

@@ -91,6 +91,7 @@ func (s *Store) Close() error {
 type Info struct {
 	Path          string
 	StoreID       string // random, made with the file; another one means another history
+	Adopted       bool   // the file is stated's; false for one of another program that was opened to be read
 	SchemaVersion int
 	SQLiteVersion string
 	Durability    Durability
@@ -117,7 +118,7 @@ type Info struct {
 // Info gives facts and counters. It never blocks.
 func (s *Store) Info() Info {
 	return Info{
-		Path: s.path, StoreID: s.id, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
+		Path: s.path, StoreID: s.id, Adopted: s.adopted, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
 		Durability: s.opts.Durability, WALWrites: s.opts.WALWrites, OFDLocks: sqlite.OFDLocks(),
 		Health:  s.Health(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),

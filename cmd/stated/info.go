@@ -47,6 +47,7 @@ func (d *daemon) facts() []fact {
 		{"checkpoints_between_batches", s.WALEnded},
 		{"checkpoint_longest_pause_ms", s.LongestEnd.Milliseconds()},
 		{"checkpoints_failed", s.CheckpointErr},
+		{"resident_bytes", residentBytes()},
 		{"goroutines", runtime.NumGoroutine()},
 		{"mailbox_depth", a.Waiting},
 		{"batches", a.Batches},
