@@ -95,7 +95,7 @@ Many workers save and load at once; nothing that was acknowledged is lost.
 	root.AddCommand(
 		newServeCommand(p), newSaveCommand(p), newLoadCommand(p), newDeleteCommand(p), newListCommand(p),
 		newCountCommand(p), newClearCommand(p), newCheckCommand(p), newBackupCommand(p), newRestoreCommand(p),
-		newConfigCommand(p), newVersionCommand(p),
+		newConfigCommand(p), newVersionCommand(p), newBenchCommand(p),
 	)
 	for _, cmd := range root.Commands() {
 		run := cmd.RunE
