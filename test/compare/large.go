@@ -32,18 +32,17 @@ func (c *comparison) largeMemory(ctx context.Context, peer string, _ int) (_ sam
 		return sample{}, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	load := redisLoad{Clients: 64, Agents: c.options.largeAgents, State: newState(seeded(0)), Requests: 20_000}
-	first, err := load.run(ctx, c.programs.benchmark, s)
+	load := redisLoad{Clients: 64, Agents: c.options.largeAgents, State: newState(seeded(0))}
+	out, err := load.runFor(ctx, c.options.duration, c.programs.benchmark, s)
 	if err != nil {
 		return sample{}, err
 	}
-	load.Requests = max(load.Requests, int(first.PerSecond*c.options.duration.Seconds()))
-	out, err := load.run(ctx, c.programs.benchmark, s)
-	if err != nil {
+	load.Get = true
+	if _, err := load.runFor(ctx, c.options.duration, c.programs.benchmark, s); err != nil {
 		return sample{}, err
 	}
-	load.Get, load.Pipeline = true, 16
-	if _, err := load.run(ctx, c.programs.benchmark, s); err != nil {
+	load.Pipeline = 16
+	if _, err := load.runFor(ctx, c.options.duration, c.programs.benchmark, s); err != nil {
 		return sample{}, err
 	}
 	out.Bytes, err = peakResident(s.cmd.Process.Pid)

@@ -97,6 +97,9 @@ func machine(dir string) (string, error) {
 	}
 	facts := fmt.Sprintf("%s, %d CPUs, %s/%s, %s; files on %s (%s), where a page and its sync take %v",
 		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), kind, mount, took.Round(time.Microsecond))
+	if load := busy(); load != "" {
+		facts += "; load average before the start " + load
+	}
 	if inMemory(kind) {
 		facts += ". That is no disk: these figures say nothing about durable saves"
 	}

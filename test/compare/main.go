@@ -107,7 +107,7 @@ func run(ctx context.Context, o options) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	c := &comparison{
 		options: o, dir: dir, servers: map[string]*server{}, filled: map[string]bool{},
-		requests: map[string]int{}, results: map[string]map[string][]sample{},
+		results: map[string]map[string][]sample{},
 	}
 	if o.cpuProfile != "" {
 		return c.profile(ctx)

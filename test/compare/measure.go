@@ -37,7 +37,8 @@ type spec struct {
 type sample struct {
 	PerSecond     float64
 	P50, P99, Max time.Duration
-	Acked         int64 // all that was acknowledged, in the warm-up and after the end too
+	CPU           time.Duration // of one operation, with what the callers cost; 0 where it is not known
+	Acked         int64         // all that was acknowledged, in the warm-up and after the end too
 	Failed        int64
 	FirstError    string // of those that failed
 	Bytes         int64  // of memory, where it was asked for
@@ -97,10 +98,12 @@ func (s spec) load(p peer) (sample, error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	before := cpuTime()
 	if s.Duration > 0 {
 		w.run(s.Duration)
 	}
-	out := w.total()
+	used, out := cpuTime()-before, w.total()
+	out.CPU = used / time.Duration(max(1, out.Acked))
 	out.Acked += warm.Acked
 	if out.Acked == 0 && out.FirstError != "" {
 		return out, fmt.Errorf("%s: every operation failed: %s", s.Peer, out.FirstError)

@@ -38,8 +38,8 @@ var kinds = []kind{
 	{bbolt, "go.etcd.io/bbolt", "DB.Batch, MaxBatchSize as many as there are callers, MaxBatchDelay 1 ms; DB.View", openBbolt},
 	{pebble, "github.com/cockroachdb/pebble/v2", "Set with Sync; Get; cache and memtable of 64 MiB", openPebble},
 	{redka, "github.com/nalgeon/redka", "over modernc.org/sqlite, synchronous=FULL; Str().Set; Str().Get", openRedka},
-	{bareSQL, sqliteModule, "one goroutine, one connection, prepared statements of database/sql; WAL, synchronous=FULL, checkpoint each 10,000 pages", openBareSQL},
-	{bareDriver, sqliteModule, "the same with the driver's own statements", openBareDriver},
+	{bareDriver, sqliteModule, "one goroutine, one connection, the driver's prepared statements; WAL, synchronous=FULL, a cache of 64 MiB, a checkpoint each 10,000 pages", openBareDriver},
+	{bareSQL, sqliteModule, "as the driver, with prepared statements of database/sql", openBareSQL},
 }
 
 // The names of the systems, as the tables show them.

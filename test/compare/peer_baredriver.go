@@ -21,7 +21,7 @@ type bareDriverPeer struct {
 }
 
 func openBareDriver(dir string, _ int) (_ peer, err error) {
-	conn, err := (&sqlite.Driver{}).Open(dsn(dir, checkpointPages))
+	conn, err := (&sqlite.Driver{}).Open(dsn(dir, bareSettings...))
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,6 @@ type comparison struct {
 	programs programs
 	servers  map[string]*server
 	filled   map[string]bool // folders
-	requests map[string]int  // of redis-benchmark, for each measure
 	measures []measure
 	results  map[string]map[string][]sample // measure, peer, round
 }
@@ -73,11 +72,11 @@ func (c *comparison) plan() {
 		}
 		c.add(measure{
 			id: "daemon set 64" + suffix, title: "SET over TCP, 64 connections, " + note, unit: "saves/s", peers: servers,
-			run: c.overTCP("daemon set 64"+suffix, redisLoad{Clients: 64, Pipeline: pipeline}),
+			run: c.overTCP(redisLoad{Clients: 64, Pipeline: pipeline}),
 		})
 		c.add(measure{
 			id: "daemon get 64" + suffix, title: "GET over TCP, 64 connections, " + note, unit: "loads/s", peers: servers,
-			run: c.overTCP("daemon get 64"+suffix, redisLoad{Clients: 64, Pipeline: pipeline, Get: true}),
+			run: c.overTCP(redisLoad{Clients: 64, Pipeline: pipeline, Get: true}),
 		})
 	}
 	if c.options.large {
@@ -132,31 +131,16 @@ func (c *comparison) spec(peer, do string, clients, batch, round int) spec {
 	}
 }
 
-// overTCP runs redis-benchmark for about as long as the others run: how many requests that takes, a first run tells.
-func (c *comparison) overTCP(id string, load redisLoad) func(context.Context, string, int) (sample, error) {
+// overTCP runs redis-benchmark for about as long as the others run: how many requests that takes, its warm-up tells.
+func (c *comparison) overTCP(load redisLoad) func(context.Context, string, int) (sample, error) {
 	load.Agents = c.options.agents
-	return func(ctx context.Context, peer string, _ int) (sample, error) {
+	return func(ctx context.Context, peer string, round int) (sample, error) {
 		s := c.servers[peer]
 		if s == nil {
 			return sample{}, errNotInstalled
 		}
-		load.State = newState(seeded(0))
-		n, known := c.requests[id]
-		if !known {
-			load.Requests = 20_000
-			first, err := load.run(ctx, c.programs.benchmark, s)
-			if err != nil {
-				return sample{}, err
-			}
-			n = max(load.Requests, int(first.PerSecond*c.options.duration.Seconds()))
-			c.requests[id] = n
-		}
-		load.Requests = max(1000, int(float64(n)*c.options.warmup.Seconds()/max(c.options.duration.Seconds(), 0.001)))
-		if _, err := load.run(ctx, c.programs.benchmark, s); err != nil {
-			return sample{}, err
-		}
-		load.Requests = n
-		return load.run(ctx, c.programs.benchmark, s)
+		load.State = newState(seeded(uint64(round) + 1))
+		return load.runFor(ctx, c.options.duration, c.programs.benchmark, s)
 	}
 }
 

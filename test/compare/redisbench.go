@@ -52,6 +52,23 @@ func (l redisLoad) run(ctx context.Context, benchmark string, s *server) (sample
 	return out, err
 }
 
+// warmupRequests take half a second or less.
+const warmupRequests = 20_000
+
+// runFor warms up, and then sends as many requests as should take d.
+func (l redisLoad) runFor(ctx context.Context, d time.Duration, benchmark string, s *server) (sample, error) {
+	l.Requests = warmupRequests
+	warm, err := l.run(ctx, benchmark, s)
+	if err != nil {
+		return sample{}, err
+	}
+	l.Requests = max(1000, int(warm.PerSecond*d.Seconds()))
+	before := cpuTimeOf(s.cmd.Process.Pid)
+	out, err := l.run(ctx, benchmark, s)
+	out.CPU = (cpuTimeOf(s.cmd.Process.Pid) - before) / time.Duration(l.Requests)
+	return out, err
+}
+
 // csvFields are the columns behind the test's name.
 const csvFields = `","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"`
 

@@ -45,23 +45,24 @@ func (c *comparison) takesPart(peer string) bool {
 }
 
 func (c *comparison) writeMeasure(w *strings.Builder, m measure) {
-	fmt.Fprintf(w, "\n## %s\n\n| system | %s | p50 ms | p99 ms | max ms | failed | %s : it |\n|---|---:|---:|---:|---:|---:|---:|\n",
+	fmt.Fprintf(w, "\n## %s\n\n| system | %s | p50 ms | p99 ms | max ms | CPU µs each | failed | %s : it |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
 		m.title, m.unit, m.peers[0])
 	reference := c.results[m.id][m.peers[0]]
 	for _, p := range m.peers {
 		samples := c.results[m.id][p]
 		if len(samples) == 0 {
-			fmt.Fprintf(w, "| %s | not installed | | | | | |\n", p)
+			fmt.Fprintf(w, "| %s | not installed | | | | | | |\n", p)
 			continue
 		}
 		ratio := "1"
 		if p != m.peers[0] {
 			ratio = formatSpread(spreadOf(ratios(reference, samples, perSecond)), plain)
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", p, formatSpread(spreadOf(each(samples, perSecond)), thousands),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", p, formatSpread(spreadOf(each(samples, perSecond)), thousands),
 			formatSpread(spreadOf(each(samples, p50)), millis),
 			formatSpread(spreadOf(each(samples, p99)), millis),
 			formatSpread(spreadOf(each(samples, longestTime)), millis),
+			formatSpread(spreadOf(each(samples, cpu)), micros),
 			thousands(spreadOf(each(samples, failures)).max), ratio)
 	}
 	for _, p := range m.peers {
@@ -123,6 +124,11 @@ func millis(n float64) string {
 		digits = 4
 	}
 	return strconv.FormatFloat(n/float64(time.Millisecond), 'f', digits, 64)
+}
+
+// micros writes nanoseconds as microseconds.
+func micros(n float64) string {
+	return strconv.FormatFloat(n/float64(time.Microsecond), 'f', 1, 64)
 }
 
 func megabytes(n float64) string { return thousands(n/1e6) + " MB" }

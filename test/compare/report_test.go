@@ -93,14 +93,14 @@ func TestWriteTargets(t *testing.T) {
 func TestWriteMeasure(t *testing.T) {
 	m := measure{id: set64, title: "SET", unit: "saves/s", peers: []string{stated, naive, redis}}
 	c := &comparison{results: map[string]map[string][]sample{set64: {
-		stated: {{PerSecond: 100, P50: time.Millisecond, P99: 2 * time.Millisecond, Max: 3 * time.Millisecond}},
+		stated: {{PerSecond: 100, P50: time.Millisecond, P99: 2 * time.Millisecond, Max: 3 * time.Millisecond, CPU: 20 * time.Microsecond}},
 		naive:  {{PerSecond: 50, Failed: 7, FirstError: "locked"}},
 	}}}
 	var out strings.Builder
 	c.writeMeasure(&out, m)
 	for _, want := range []string{
-		"| stated | 100 | 1.00 | 2.00 | 3.00 | 0 | 1 |",
-		"| naive pattern | 50 | 0.0000 | 0.0000 | 0.0000 | 7 | 2.00 |",
+		"| stated | 100 | 1.00 | 2.00 | 3.00 | 20.0 | 0 | 1 |",
+		"| naive pattern | 50 | 0.0000 | 0.0000 | 0.0000 | 0.0 | 7 | 2.00 |",
 		"| Redis | not installed |",
 		"naive pattern failed with: locked",
 	} {
@@ -155,6 +155,16 @@ func TestParseStrace(t *testing.T) {
 	}
 	if got := parseStrace(""); got != 0 {
 		t.Errorf("of nothing: got %d, want 0", got)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	const stat = "4711 (redis (x) server) S 1 4711 4711 0 -1 4194560 1 2 3 4 123 77 5 6 20 0 5 0 1000 1 2"
+	if got, want := parseStat(stat), 2*time.Second; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := parseStat(""); got != 0 {
+		t.Errorf("of nothing: got %v, want 0", got)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestSpec_measure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.PerSecond <= 0 || got.P50 <= 0 || got.P99 < got.P50 || got.Max < got.P99 || got.Acked <= 0 || got.Failed != 0 {
+		if got.PerSecond <= 0 || got.P50 <= 0 || got.P99 < got.P50 || got.Max < got.P99 || got.Acked <= 0 || got.CPU <= 0 || got.Failed != 0 {
 			t.Errorf("%s: got %+v", do, got)
 		}
 	}

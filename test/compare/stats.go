@@ -40,6 +40,7 @@ func perSecond(s sample) float64   { return s.PerSecond }
 func p50(s sample) float64         { return float64(s.P50) }
 func p99(s sample) float64         { return float64(s.P99) }
 func meanTime(s sample) float64    { return float64(s.mean()) }
+func cpu(s sample) float64         { return float64(s.CPU) }
 func longestTime(s sample) float64 { return float64(s.Max) }
 func failures(s sample) float64    { return float64(s.Failed) }
 func bytes64(s sample) float64     { return float64(s.Bytes) }
