@@ -9,7 +9,8 @@ import "context"
 type Handler interface {
 	// Start hands the request over. It returns as soon as the request has its place, so that a caller can start
 	// several before it waits for the first; it blocks while there is no room, until ctx ends. It reports
-	// nothing: every outcome, that of a failed start included, comes from Wait.
+	// nothing: every outcome, that of a failed start included, comes from Wait. It keeps neither ctx nor anything made
+	// from it beyond the answer.
 	Start(ctx context.Context, r *Request)
 	// Wait gives the reply to a request that was started. It ends with ctx: then the error says whether the
 	// request was certainly not applied (LOCKED, OVERLOADED, CANCELED) or whether that is UNKNOWN.
