@@ -42,7 +42,7 @@ func (x *exchange) save() error {
 	if reply.Found {
 		code = http.StatusOK
 	}
-	x.w.Header().Set("ETag", etag(reply.Revision))
+	x.set("Etag", etag(reply.Revision))
 	return x.replyJSON(code, changeJSON{ID: x.agent, Revision: reply.Revision, UpdatedAt: timeText(reply.UpdatedAt)})
 }
 
@@ -67,14 +67,13 @@ func (x *exchange) load() error {
 	if match.given && !match.sameAs(reply.Revision, false) {
 		return x.conflict(reply.Revision, "If-Match")
 	}
-	h := x.w.Header()
-	h.Set("ETag", etag(reply.Revision))
-	h.Set("Accept-Ranges", "none")
-	h.Set("Cache-Control", "no-cache") // it may be kept, and has to be asked for each time
-	h.Set("Content-Length", strconv.FormatInt(reply.Bytes, 10))
+	x.set("Etag", etag(reply.Revision))
+	x.set("Accept-Ranges", "none")
+	x.set("Cache-Control", "no-cache") // it may be kept, and has to be asked for each time
+	x.set("Content-Length", strconv.FormatInt(reply.Bytes, 10))
 	if at := timeText(reply.UpdatedAt); at != nil {
-		h.Set("Last-Modified", reply.UpdatedAt.UTC().Format(http.TimeFormat))
-		h.Set("Stated-Updated-At", *at)
+		x.set("Last-Modified", reply.UpdatedAt.UTC().Format(http.TimeFormat))
+		x.set("Stated-Updated-At", *at)
 	}
 	return x.reply(http.StatusOK, jsonType, reply.State)
 }

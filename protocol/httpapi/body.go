@@ -31,7 +31,7 @@ func (x *exchange) body(most int, key string) ([]byte, error) {
 			"Content-Encoding is %.64q: bodies have to come as they are", coding)}
 	}
 	if x.r.ContentLength > int64(most) {
-		x.w.Header().Set("Connection", "close")
+		x.set("Connection", "close")
 		return nil, tooLarge(most, key)
 	}
 	room := int64(1 << 10)
@@ -50,7 +50,7 @@ func (x *exchange) body(most int, key string) ([]byte, error) {
 		buf = buf[:len(buf)+n]
 		switch {
 		case len(buf) > most:
-			x.w.Header().Set("Connection", "close")
+			x.set("Connection", "close")
 			return nil, tooLarge(most, key)
 		case errors.Is(err, io.EOF):
 			x.taken = true
@@ -58,7 +58,7 @@ func (x *exchange) body(most int, key string) ([]byte, error) {
 			return buf, nil
 		case err != nil:
 			x.taken = true
-			x.w.Header().Set("Connection", "close")
+			x.set("Connection", "close")
 			return nil, broken(err)
 		}
 	}
@@ -74,7 +74,7 @@ func (x *exchange) grow(buf []byte, most int) ([]byte, error) {
 	if more := size - max(cap(buf), freeBodyBytes); more > 0 {
 		if !x.s.opts.Inflight.TryAcquire(more) {
 			if err := x.s.opts.Inflight.Acquire(x.ctx, more); err != nil {
-				x.w.Header().Set("Connection", "close")
+				x.set("Connection", "close")
 				return nil, err
 			}
 		}

@@ -157,7 +157,7 @@ func (x *exchange) unchanged() (match tags, done bool, err error) {
 	case !noneMatch.sameAs(current, true):
 		return match, false, nil
 	}
-	x.w.Header().Set("ETag", etag(current))
-	x.w.Header().Set("Cache-Control", "no-cache")
+	x.set("Etag", etag(current))
+	x.set("Cache-Control", "no-cache")
 	return match, true, x.reply(http.StatusNotModified, "", nil)
 }

@@ -29,6 +29,9 @@ type exchange struct {
 	query map[string]string
 	held  int // bytes reserved for the body
 
+	values []string   // of the reply's headers, see set
+	room   [10]string // for as many as most replies have
+
 	taken    bool // the body has come, or will not come: there is nothing more to read
 	asked    bool // an operation has been handed to the handler: errors come from there
 	doubtful bool // it was one that writes
@@ -42,14 +45,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.running.Done()
 	x := &exchange{s: s, w: w, r: r, begun: time.Now(), id: requestID(r)}
+	x.values = x.room[:0]
 	var cancel context.CancelFunc
 	x.ctx, cancel = context.WithTimeout(r.Context(), s.opts.RequestTimeout)
 	defer cancel()
 	defer x.release()
 	defer x.recover()
-	w.Header().Set("X-Request-Id", x.id)
+	x.set("X-Request-Id", x.id)
 	if s.stopping.Load() {
-		w.Header().Set("Connection", "close")
+		x.set("Connection", "close")
 	}
 	x.boundBody()
 	if err := x.serve(); err != nil {
@@ -83,7 +87,7 @@ func (x *exchange) serve() error {
 	}
 	x.agent = id
 	if found == nil {
-		x.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		x.set("Allow", strings.Join(allowed, ", "))
 		if x.r.Method == http.MethodOptions {
 			return x.reply(http.StatusNoContent, "", nil)
 		}
@@ -147,19 +151,27 @@ func neededFor(op *protocol.Op) auth.Role {
 	}
 }
 
+// set gives the reply a header, in place of one that is there already. It does not make a list for each value, as
+// [http.Header.Set] does. The name has to be in canonical form (Etag).
+func (x *exchange) set(name, value string) {
+	n := len(x.values)
+	x.values = append(x.values, value)
+	x.w.Header()[name] = x.values[n : n+1 : n+1]
+}
+
 // reply writes the whole reply. It blocks until the client has taken it, for the request timeout at most.
 func (x *exchange) reply(code int, contentType string, body []byte) error {
 	x.replied = true
 	h := x.w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
+	x.set("X-Content-Type-Options", "nosniff")
 	if contentType != "" {
-		h.Set("Content-Type", contentType)
+		x.set("Content-Type", contentType)
 	}
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
+	if h["Cache-Control"] == nil {
+		x.set("Cache-Control", "no-store")
 	}
-	if h.Get("Content-Length") == "" && code != http.StatusNoContent && code != http.StatusNotModified {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+	if h["Content-Length"] == nil && code != http.StatusNoContent && code != http.StatusNotModified {
+		x.set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.allowWriting()
 	x.w.WriteHeader(code)
@@ -183,12 +195,12 @@ func (x *exchange) fail(err error) {
 	x.note(e)
 	switch e.Code {
 	case protocol.CodeOverloaded, protocol.CodeLocked:
-		x.w.Header().Set("Retry-After", "1")
+		x.set("Retry-After", "1")
 	case protocol.CodeUnauthenticated:
-		x.w.Header().Set("WWW-Authenticate", `Bearer realm="stated"`)
+		x.set("Www-Authenticate", `Bearer realm="stated"`)
 	}
 	if x.leavesMuch() {
-		x.w.Header().Set("Connection", "close")
+		x.set("Connection", "close")
 	}
 	_ = x.reply(statusOfError(err), "application/problem+json", append(problem(err, x.id), '\n'))
 }
