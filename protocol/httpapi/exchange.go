@@ -105,6 +105,9 @@ func (x *exchange) serve() error {
 
 // readQuery gives the parameters, which have to be known and given once.
 func readQuery(raw string, known []string) (map[string]string, error) {
+	if raw == "" {
+		return nil, nil
+	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "the query of the URL is not encoded correctly")

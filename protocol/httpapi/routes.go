@@ -46,8 +46,8 @@ func newRoutes() routes {
 
 const agentsPrefix = "/v1/agents/"
 
-// find gives the route of a request and the agent id in its path, or the error to answer; allowed are the methods
-// that the path has.
+// find gives the route of a request and the agent id in its path, or the error to answer. Where the path has other
+// methods alone, there is no route, and allowed are those.
 func (rs routes) find(r *http.Request) (found *route, id string, allowed []string, err error) {
 	path := r.URL.RawPath // as it came: EscapedPath makes a slash of %2F if it has to escape anything else
 	if path == "" {
@@ -64,16 +64,11 @@ func (rs routes) find(r *http.Request) (found *route, id string, allowed []strin
 		method = http.MethodGet
 	}
 	for i := range rs {
-		if rs[i].path != path {
-			continue
-		}
-		if allowed = append(allowed, rs[i].method); rs[i].method == http.MethodGet {
-			allowed = append(allowed, http.MethodHead)
-		}
-		if rs[i].method == method {
-			found = &rs[i]
+		if rs[i].path == path && rs[i].method == method {
+			return &rs[i], id, nil, nil
 		}
 	}
+	allowed = rs.methods(path)
 	switch {
 	case allowed == nil && strings.HasPrefix(path, agentsPrefix):
 		return nil, "", nil, status{http.StatusNotFound, protocol.Errorf(protocol.CodeInvalid,
@@ -82,7 +77,22 @@ func (rs routes) find(r *http.Request) (found *route, id string, allowed []strin
 		return nil, "", nil, status{http.StatusNotFound, protocol.Errorf(protocol.CodeInvalid,
 			"there is nothing at this path: /openapi.yaml tells what there is")}
 	}
-	allowed = append(allowed, http.MethodOptions)
-	slices.Sort(allowed)
-	return found, id, allowed, nil
+	return nil, id, allowed, nil
+}
+
+// methods gives those that a path has, sorted; nil if there is no such path.
+func (rs routes) methods(path string) (all []string) {
+	for i := range rs {
+		if rs[i].path != path {
+			continue
+		}
+		if all = append(all, rs[i].method); rs[i].method == http.MethodGet {
+			all = append(all, http.MethodHead)
+		}
+	}
+	if all != nil {
+		all = append(all, http.MethodOptions)
+	}
+	slices.Sort(all)
+	return all
 }
