@@ -2,30 +2,25 @@ package resp
 
 import (
 	"context"
-	"sync/atomic"
+	"errors"
 	"time"
 )
 
-// step is the context of requests that are under way together. It is as context.WithTimeout would make it, but is used
-// again for the next requests if its time was not up: a new one for each of them costs more than the rest of what the
-// server does. So a handler must not go by it after it has answered, which it has no reason to.
+// step is the context of requests of one connection that are under way together. It is as context.WithTimeout would make
+// it, but is used again for the next requests if it has not ended: a new one for each of them costs a timer, two contexts
+// and their garbage. So a handler must not go by it after it has answered, which it has no reason to.
 type step struct {
-	inner  context.Context
-	cancel context.CancelFunc
-	timer  *time.Timer
-	until  time.Time
-	late   atomic.Bool
+	inner context.Context
+	timer *time.Timer
+	until time.Time
 }
 
 // newStep makes a step within ctx, and starts its time.
 func newStep(ctx context.Context, timeout time.Duration) *step {
-	s := &step{until: time.Now().Add(timeout)}
-	s.inner, s.cancel = context.WithCancel(ctx)
-	s.timer = time.AfterFunc(timeout, func() {
-		s.late.Store(true)
-		s.cancel()
-	})
-	return s
+	until := time.Now().Add(timeout)
+	inner, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(timeout, func() { cancel(context.DeadlineExceeded) })
+	return &step{inner, timer, until}
 }
 
 // restart starts its time again, after a stop that has returned true.
@@ -34,8 +29,8 @@ func (s *step) restart(timeout time.Duration) {
 	s.timer.Reset(timeout)
 }
 
-// stop reports whether the time was not up, so that the step can be started again.
-func (s *step) stop() bool { return s.timer.Stop() }
+// stop stops its time. It reports whether the step has not ended, so that it can be started again.
+func (s *step) stop() bool { return s.timer.Stop() && s.inner.Err() == nil }
 
 // Deadline implements context.Context.
 func (s *step) Deadline() (time.Time, bool) { return s.until, true }
@@ -46,7 +41,7 @@ func (s *step) Done() <-chan struct{} { return s.inner.Done() }
 // Err implements context.Context.
 func (s *step) Err() error {
 	err := s.inner.Err()
-	if err != nil && s.late.Load() {
+	if err != nil && errors.Is(context.Cause(s.inner), context.DeadlineExceeded) {
 		return context.DeadlineExceeded
 	}
 	return err
@@ -54,3 +49,6 @@ func (s *step) Err() error {
 
 // Value implements context.Context. It does not give that of inner, which would pass its own error on to children.
 func (s *step) Value(any) any { return nil }
+
+// AfterFunc is how package context learns of the end. Without it, each context made from a step would cost a goroutine.
+func (s *step) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(s.inner, f) }

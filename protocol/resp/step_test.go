@@ -3,6 +3,7 @@ package resp
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,8 +59,37 @@ func TestStep_end(t *testing.T) {
 						t.Errorf("%s: %v, want %v", what, err, want)
 					}
 				}
+				time.Sleep(time.Hour)
+				if err := s.Err(); !errors.Is(err, want) {
+					t.Errorf("later: %v, want %v", err, want)
+				}
 				s.stop()
 			})
 		})
+	}
+}
+
+// A step that ended before its time was up is not used again either.
+func TestStep_ended(t *testing.T) {
+	life, end := context.WithCancel(t.Context())
+	s := newStep(life, time.Hour)
+	end()
+	if s.stop() {
+		t.Error("it could be used again after the connection ended")
+	}
+}
+
+// A context that is made from a step costs no goroutine, which package context starts for one that it does not know.
+func TestStep_child(t *testing.T) {
+	const children = 100
+	s := newStep(t.Context(), time.Minute)
+	defer s.stop()
+	before := runtime.NumGoroutine()
+	for range children {
+		_, cancel := context.WithCancel(s)
+		defer cancel()
+	}
+	if n := runtime.NumGoroutine() - before; n >= children {
+		t.Errorf("%d goroutines more", n)
 	}
 }
