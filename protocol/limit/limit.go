@@ -1,5 +1,5 @@
-// Package limit bounds what all clients together may take, whichever front end they come by: bytes of requests that
-// are being read or performed, and open connections.
+// Package limit bounds what clients may take, whichever front end they come by: bytes of requests that are being read or
+// performed, open connections, and the time of a request.
 //
 // What may go in: a bound that the front ends share. What may not: a bound of one front end alone.
 package limit

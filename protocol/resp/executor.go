@@ -9,6 +9,7 @@ import (
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/protocol/auth"
+	"github.com/stated/stated/protocol/limit"
 )
 
 // executor performs the commands of one connection, in order. It belongs to the goroutine that has the turn.
@@ -25,7 +26,7 @@ type executor struct {
 	doubtful bool // the command at work writes and was started: it may be applied whatever happens here
 
 	// step is the context of the requests that are under way together, or of earlier ones; nil if it cannot be used again.
-	step   *step
+	step   *limit.Step
 	inStep bool
 }
 
@@ -262,16 +263,16 @@ func (x *executor) begin() context.Context {
 	switch timeout := x.c.srv.opts.RequestTimeout; {
 	case x.inStep:
 	case x.step == nil:
-		x.step = newStep(x.c.life, timeout)
+		x.step = limit.NewStep(x.c.life, timeout)
 	default:
-		x.step.restart(timeout)
+		x.step.Restart(timeout)
 	}
 	x.inStep = true
 	return x.step
 }
 
 func (x *executor) finishStep() {
-	if x.inStep && !x.step.stop() {
+	if x.inStep && !x.step.Stop() {
 		x.step = nil
 	}
 	x.inStep = false

@@ -1,4 +1,4 @@
-package resp
+package limit_test
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/stated/stated/protocol/limit"
 )
 
 // A step is used again and again; each time it has all of its time.
 func TestStep_again(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStep(t.Context(), time.Minute)
+		s := limit.NewStep(t.Context(), time.Minute)
 		for range 3 {
 			time.Sleep(time.Minute - 1)
 			if err := s.Err(); err != nil {
@@ -21,15 +23,15 @@ func TestStep_again(t *testing.T) {
 			if until, ok := s.Deadline(); !ok || !until.Equal(time.Now().Add(1)) {
 				t.Errorf("the deadline is %v", until)
 			}
-			if !s.stop() {
+			if !s.Stop() {
 				t.Fatal("it was stopped in time, but cannot be used again")
 			}
 			time.Sleep(time.Hour)
-			s.restart(time.Minute)
+			s.Restart(time.Minute)
 		}
 		time.Sleep(time.Minute)
 		<-s.Done()
-		if s.stop() {
+		if s.Stop() {
 			t.Error("it could be used again after its time was up")
 		}
 	})
@@ -42,7 +44,7 @@ func TestStep_end(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				life, end := context.WithCancel(context.Background())
 				defer end()
-				s := newStep(life, time.Minute)
+				s := limit.NewStep(life, time.Minute)
 				child, cancel := context.WithTimeout(s, time.Hour)
 				defer cancel()
 				if name == "late" {
@@ -63,7 +65,7 @@ func TestStep_end(t *testing.T) {
 				if err := s.Err(); !errors.Is(err, want) {
 					t.Errorf("later: %v, want %v", err, want)
 				}
-				s.stop()
+				s.Stop()
 			})
 		})
 	}
@@ -72,9 +74,9 @@ func TestStep_end(t *testing.T) {
 // A step that ended before its time was up is not used again either.
 func TestStep_ended(t *testing.T) {
 	life, end := context.WithCancel(t.Context())
-	s := newStep(life, time.Hour)
+	s := limit.NewStep(life, time.Hour)
 	end()
-	if s.stop() {
+	if s.Stop() {
 		t.Error("it could be used again after the connection ended")
 	}
 }
@@ -82,8 +84,8 @@ func TestStep_ended(t *testing.T) {
 // A context that is made from a step costs no goroutine, which package context starts for one that it does not know.
 func TestStep_child(t *testing.T) {
 	const children = 100
-	s := newStep(t.Context(), time.Minute)
-	defer s.stop()
+	s := limit.NewStep(t.Context(), time.Minute)
+	defer s.Stop()
 	before := runtime.NumGoroutine()
 	for range children {
 		_, cancel := context.WithCancel(s)
