@@ -14,7 +14,7 @@ import (
 
 // boundBody gives the client the time to send its body, and to take the word that it may (Expect: 100-continue). A
 // request without one gets no deadline, and [exchange.body] takes it away: net/http goes on reading to see the client
-// leave, and takes a deadline that passes for that. The handler would be told CANCELED instead of what the matter is.
+// leave, and would stop that when it passes.
 func (x *exchange) boundBody() {
 	if x.r.ContentLength == 0 {
 		return

@@ -46,9 +46,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.running.Done()
 	x := &exchange{s: s, w: w, r: r, begun: time.Now(), id: requestID(r)}
 	x.values = x.room[:0]
-	var cancel context.CancelFunc
-	x.ctx, cancel = context.WithTimeout(r.Context(), s.opts.RequestTimeout)
-	defer cancel()
+	if c := connOf(r.Context()); c != nil {
+		x.ctx = c.begin(s.opts.RequestTimeout)
+		defer c.finish()
+	} else {
+		var cancel context.CancelFunc
+		x.ctx, cancel = context.WithTimeout(r.Context(), s.opts.RequestTimeout)
+		defer cancel()
+	}
 	defer x.release()
 	defer x.recover()
 	x.set("X-Request-Id", x.id)

@@ -3,12 +3,15 @@ package httpapi
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/protocol/limit"
 )
 
 // listener counts the connections that it accepts, and refuses those for which there is no room.
@@ -26,8 +29,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		if l.s.opts.Connections.Enter() {
 			l.s.open.Add(1)
-			_, secure := nc.(*tls.Conn)
-			return &conn{Conn: nc, s: l.s, secure: secure}, nil
+			return newConn(l.s, nc), nil
 		}
 		l.s.refuse(nc)
 	}
@@ -39,10 +41,49 @@ type conn struct {
 	s      *Server
 	secure bool // TLS
 	once   sync.Once
+
+	life context.Context // ends when the client has left, or is cut
+	end  context.CancelFunc
+	step *limit.Step // of the request at work, or of an earlier one; nil if it cannot be used again
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	_, secure := nc.(*tls.Conn)
+	c := &conn{Conn: nc, s: s, secure: secure}
+	c.life, c.end = context.WithCancel(s.life)
+	return c
+}
+
+// begin gives the context of a request, of which there is one at a time (HTTP/2 is off), and starts its time.
+func (c *conn) begin(timeout time.Duration) context.Context {
+	if c.step == nil {
+		c.step = limit.NewStep(c.life, timeout)
+	} else {
+		c.step.Restart(timeout)
+	}
+	return c.step
+}
+
+// finish ends the time of the request.
+func (c *conn) finish() {
+	if !c.step.Stop() {
+		c.step = nil
+	}
+}
+
+// Read implements net.Conn. While a request is performed net/http reads on, which is how a client is seen to leave. It
+// stops that by a deadline.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.end()
+	}
+	return n, err
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
+	c.end()
 	c.once.Do(func() {
 		c.s.open.Add(-1)
 		c.s.opts.Connections.Leave()

@@ -78,6 +78,8 @@ func TestShutdown_Cuts(t *testing.T) {
 	m, begun, _ := blocking()
 	s := serve(t, m, httpapi.Options{})
 	busy := s.connect()
+	busy.send("GET /v1/count HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	s.want(busy.reply("GET"), 200, "")
 	busy.send("GET /v1/agents/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	<-begun
 	ctx, cancel := context.WithCancel(t.Context())
