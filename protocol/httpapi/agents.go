@@ -70,13 +70,20 @@ func (x *exchange) load() error {
 	x.set("Etag", etag(reply.Revision))
 	x.set("Accept-Ranges", "none")
 	x.set("Cache-Control", "no-cache") // it may be kept, and has to be asked for each time
-	x.set("Content-Length", strconv.FormatInt(reply.Bytes, 10))
+	if x.r.Method == http.MethodHead || len(reply.State) > ownLength {
+		x.set("Content-Length", strconv.FormatInt(reply.Bytes, 10))
+	}
 	if at := timeText(reply.UpdatedAt); at != nil {
 		x.set("Last-Modified", reply.UpdatedAt.UTC().Format(http.TimeFormat))
 		x.set("Stated-Updated-At", *at)
 	}
-	return x.reply(http.StatusOK, jsonType, reply.State)
+	return x.send(http.StatusOK, jsonType, reply.State)
 }
+
+// ownLength is the longest body that net/http gives a Content-Length by itself, if nothing was flushed: what its buffer
+// holds. Without that one a load has eight headers, which a map of Go keeps in one piece of memory. Of nine it makes several,
+// and net/http copies them.
+const ownLength = 2 << 10
 
 func (x *exchange) remove() error {
 	cond, err := x.condition()

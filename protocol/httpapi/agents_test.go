@@ -44,6 +44,22 @@ func TestSaveLoadDelete(t *testing.T) {
 	s.want(s.ask("HEAD", "/v1/agents/alice", ""), 404, "")
 }
 
+// TestLength: the length of a state is told in front of it, whatever it is, so that half of one is not taken for the whole.
+func TestLength(t *testing.T) {
+	m := protocoltest.New()
+	s := serve(t, m, httpapi.Options{})
+	for _, size := range []int{0, 1, 2047, 2048, 2049, 3600, 3700, 3800, 3900, 4095, 4096, 4097, 1, 8192, 70_000, 1, 1 << 20} {
+		state := strings.Repeat("1", size)
+		m.Put("a", state)
+		for method, body := range map[string]string{"GET": state, "HEAD": ""} {
+			a := s.ask(method, "/v1/agents/a", "")
+			if got := a.header.Get("Content-Length"); got != fmt.Sprint(size) || a.body != body {
+				t.Errorf("%s of %d bytes: Content-Length is %q, and %d bytes came", method, size, got, len(a.body))
+			}
+		}
+	}
+}
+
 // TestUnknownTime: another program may have left a time that cannot be read.
 func TestUnknownTime(t *testing.T) {
 	m := protocoltest.New()

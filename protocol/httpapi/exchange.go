@@ -169,17 +169,21 @@ func (x *exchange) set(name, value string) {
 
 // reply writes the whole reply. It blocks until the client has taken it, for the request timeout at most.
 func (x *exchange) reply(code int, contentType string, body []byte) error {
+	if code != http.StatusNoContent && code != http.StatusNotModified {
+		x.set("Content-Length", strconv.Itoa(len(body)))
+	}
+	return x.send(code, contentType, body)
+}
+
+// send is reply without the length of the body.
+func (x *exchange) send(code int, contentType string, body []byte) error {
 	x.replied = true
-	h := x.w.Header()
 	x.set("X-Content-Type-Options", "nosniff")
 	if contentType != "" {
 		x.set("Content-Type", contentType)
 	}
-	if h["Cache-Control"] == nil {
+	if x.w.Header()["Cache-Control"] == nil {
 		x.set("Cache-Control", "no-store")
-	}
-	if h["Content-Length"] == nil && code != http.StatusNoContent && code != http.StatusNotModified {
-		x.set("Content-Length", strconv.Itoa(len(body)))
 	}
 	x.allowWriting()
 	x.w.WriteHeader(code)
