@@ -83,12 +83,13 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	c.end()
+	err := c.Conn.Close()
+	c.end() // a request that it ends has nobody to answer any more
 	c.once.Do(func() {
 		c.s.open.Add(-1)
 		c.s.opts.Connections.Leave()
 	})
-	return c.Conn.Close()
+	return err
 }
 
 // CloseWrite tells the client that no more will come, which net/http does before it closes a connection whose input it

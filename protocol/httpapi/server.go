@@ -85,8 +85,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true
 	s.mu.Unlock()
+	_ = s.http.Close() // what is left, if anything: before its requests end, so that none is answered that was cut
 	s.cut()
-	_ = s.http.Close() // what is left, if anything; its requests see the end of s.life
 	s.running.Wait()
 	return err
 }
