@@ -133,13 +133,8 @@ func (s *Store) committed() {
 func (s *Store) perform(w *writer, ops []*protocol.Op) ([]protocol.Reply, error) {
 	w.setTime(s.opts.Now())
 	replies := make([]protocol.Reply, len(ops))
-	for i, op := range ops {
-		reply, err := w.do(op)
-		if err != nil && !isOps(err) {
-			return nil, err
-		}
-		reply.Err = translate(err)
-		replies[i] = reply
+	if err := w.doAll(ops, replies); err != nil {
+		return nil, err
 	}
 	if w.counter == w.base {
 		return replies, nil

@@ -78,6 +78,20 @@ func (s *Store) FailSaves(err error, n int) {
 	}
 }
 
+// BeforeSaves has f asked before each update or insert of a state from now on; it fails with what f gives.
+func (s *Store) BeforeSaves(f func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stmt := range []*stmt{s.w.update, s.w.insert} {
+		stmt.instead = func(run func() error) error {
+			if err := f(); err != nil {
+				return err
+			}
+			return run()
+		}
+	}
+}
+
 // FailProbes makes the counter's updates, and so every probe, give err on this connection; nil ends that.
 func (s *Store) FailProbes(err error) {
 	s.mu.Lock()

@@ -28,11 +28,14 @@ type writer struct {
 	version int64 // data_version when it last did
 	cookie  int64 // schema_version of the schema that was verified
 	foreign bool  // in that schema somebody else has triggers on agent_state
+	refuses bool  // in that schema it may refuse one state and accept another
 	base    int64 // the counter as the last commit left it
 	counter int64 // the counter with the changes of the transaction in progress
 
 	now     string    // updated_at of the batch, as text
 	nowTime time.Time // the same
+
+	runs runs // of the batch
 }
 
 func newWriter(c *conn, limit int64) (*writer, error) {
@@ -40,7 +43,7 @@ func newWriter(c *conn, limit int64) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{reader: r}
+	w := &writer{reader: r, runs: newRuns()}
 	mode, err := c.number("PRAGMA auto_vacuum")
 	if err != nil {
 		return nil, err
@@ -94,6 +97,9 @@ func (w *writer) catchUp(ctx context.Context, path string, highest int64) (outsi
 			return false, err
 		}
 		if w.foreign, err = foreignTriggers(ctx, w.conn); err != nil {
+			return false, err
+		}
+		if w.refuses, err = refusesStates(ctx, w.conn); err != nil {
 			return false, err
 		}
 		// Ours look at each change and leave those of ours alone, which takes a third of the time of a save.
