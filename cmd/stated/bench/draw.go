@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 )
 
@@ -76,7 +77,8 @@ func (d *draw) id() string {
 	if d.zipf == nil {
 		return agentID(d.rng.Uint64N(d.agents))
 	}
-	return agentID(d.zipf.Uint64() * d.step % d.agents)
+	high, low := bits.Mul64(d.zipf.Uint64(), d.step)
+	return agentID(bits.Rem64(high, low, d.agents))
 }
 
 // bytes chooses a size.

@@ -28,8 +28,8 @@ func Others(ctx context.Context, h protocol.Handler) (string, error) {
 // Remove deletes the agents that benchmarks have left, and tells how many. It ends with ctx.
 func Remove(ctx context.Context, h protocol.Handler) (removed int64, err error) {
 	m := protocol.Methods{Handler: h}
-	for {
-		page, err := m.List(ctx, Prefix, "", protocol.MaxTxnOps)
+	for after := ""; ; {
+		page, err := m.List(ctx, Prefix, after, protocol.MaxTxnOps)
 		if err != nil {
 			return removed, err
 		}
@@ -44,13 +44,15 @@ func Remove(ctx context.Context, h protocol.Handler) (removed int64, err error) 
 			}
 			ops = append(ops, op)
 		}
-		if len(ops) == 0 {
+		if len(ops) > 0 {
+			if _, err := m.Txn(ctx, ops...); err != nil {
+				return removed, err
+			}
+			removed += int64(len(ops))
+		}
+		if after = page.Next; after == "" {
 			return removed, nil
 		}
-		if _, err := m.Txn(ctx, ops...); err != nil {
-			return removed, err
-		}
-		removed += int64(len(ops))
 	}
 }
 

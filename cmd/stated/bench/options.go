@@ -59,7 +59,7 @@ func (o *Options) Check() error {
 		return wrong("ops %d: want 1 to %d", o.Ops, protocol.MaxTxnOps)
 	case o.Agents < 1 || o.Agents > maxAgents:
 		return wrong("agents %d: want 1 to %d", o.Agents, maxAgents)
-	case o.Skew != 0 && (o.Skew <= 1 || o.Skew > 100): // it may be no number at all
+	case o.Skew != 0 && !(1 < o.Skew && o.Skew <= 100): // so that NaN is refused too
 		return wrong("skew %v: want uniform, or an exponent above 1 such as 1.1", o.Skew)
 	case o.Size.Least < 1 || o.Size.Most < o.Size.Least || o.Size.Most > maxStateBytes:
 		return wrong("size %s: want 1 byte to 512MiB, the smaller first", o.Size)
@@ -67,6 +67,8 @@ func (o *Options) Check() error {
 		return wrong("nothing to measure: want a number of requests, or some time")
 	case o.Warmup < 0:
 		return wrong("warm-up %v is below 0", o.Warmup)
+	case o.Timeout <= 0:
+		return wrong("timeout %v: want some time for a request", o.Timeout)
 	}
 	return nil
 }
@@ -99,9 +101,9 @@ func (s Size) String() string {
 
 func sizeText(n int) string {
 	switch {
-	case n%(1<<20) == 0:
+	case n > 0 && n%(1<<20) == 0:
 		return fmt.Sprintf("%d MiB", n>>20)
-	case n%(1<<10) == 0:
+	case n > 0 && n%(1<<10) == 0:
 		return fmt.Sprintf("%d KiB", n>>10)
 	default:
 		return bytesText(int64(n))

@@ -25,7 +25,7 @@ func (c *client) round(all []exchange) {
 	}
 }
 
-// send starts one request. Its time begins when the caller has the state in hand: to validate it is part of a save.
+// send starts one request. Its time begins when the caller has the states in hand: to validate them is part of a save.
 func (c *client) send(e *exchange) {
 	var op protocol.Op
 	var err error
@@ -53,10 +53,15 @@ func (c *client) save(e *exchange, id string, cond protocol.Condition) (protocol
 }
 
 func (c *client) transaction(e *exchange) (protocol.Op, error) {
-	ops := make([]protocol.Op, c.o.Ops)
+	ops, states := make([]protocol.Op, c.o.Ops), make([][]byte, c.o.Ops)
+	for i := range states {
+		states[i] = c.draw.state()
+		e.bytes += int64(len(states[i]))
+	}
+	e.begun = time.Now()
 	for i := range ops {
 		var err error
-		if ops[i], err = c.save(e, c.draw.id(), protocol.Condition{}); err != nil {
+		if ops[i], err = protocol.Save(c.draw.id(), states[i], protocol.Condition{}); err != nil {
 			return protocol.Op{}, err
 		}
 	}
@@ -114,6 +119,7 @@ func (c *client) saveAll(loaded []*exchange) []*exchange {
 		c.wait(e)
 		if errors.Is(e.reply.Err, protocol.CodeConflict) {
 			c.conflicts++
+			e.bytes -= int64(len(e.request.Op().State())) // it was not written
 			again = append(again, e)
 			continue
 		}
