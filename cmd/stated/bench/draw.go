@@ -77,8 +77,13 @@ func (d *draw) id() string {
 	if d.zipf == nil {
 		return agentID(d.rng.Uint64N(d.agents))
 	}
-	high, low := bits.Mul64(d.zipf.Uint64(), d.step)
-	return agentID(bits.Rem64(high, low, d.agents))
+	return agentID(d.ranked(d.zipf.Uint64()))
+}
+
+// ranked gives the agent with this rank of popularity.
+func (d *draw) ranked(rank uint64) uint64 {
+	high, low := bits.Mul64(rank, d.step)
+	return bits.Rem64(high, low, d.agents)
 }
 
 // bytes chooses a size.
