@@ -12,6 +12,7 @@ import (
 
 	"github.com/stated/stated/cmd/stated/bench"
 	"github.com/stated/stated/config"
+	"github.com/stated/stated/protocol"
 )
 
 const benchHelp = `bench puts load on a store and tells how fast it was: in this process on a temporary file, in this process on a file
@@ -237,7 +238,7 @@ func (p *program) printBench(r *bench.Report, asJSON bool) error {
 // benchFailed makes requests that failed an error of the command, with the exit code of the first.
 func benchFailed(r *bench.Report) error {
 	if err := r.Err(); err != nil {
-		return fmt.Errorf("%d requests failed; the first: %w", r.Failed(), err)
+		return protocol.Errorf(protocol.CodeOf(err), "%d requests failed; the first: %s", r.Failed(), message(err))
 	}
 	return nil
 }

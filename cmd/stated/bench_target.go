@@ -171,12 +171,16 @@ func (t *benchTarget) openHTTP() (*opened, error) {
 	return o, nil
 }
 
-// text gives a member of /v1/info as INFO does. JSON has one kind of number.
+// text gives a member of /v1/info as INFO does, "" when it is not there. JSON has one kind of number.
 func text(v any) string {
-	if n, ok := v.(float64); ok {
-		return strconv.FormatInt(int64(n), 10)
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
+		return strconv.FormatInt(int64(v), 10)
+	default:
+		return fmt.Sprint(v)
 	}
-	return fmt.Sprint(v)
 }
 
 // observation reads what a daemon tells of itself. A key that an older one does not know is 0.
