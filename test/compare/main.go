@@ -32,6 +32,9 @@ type options struct {
 	dir         string
 	stated      string
 	cpuProfile  string
+	sweep       string
+	redraw      bool
+	under       string
 }
 
 func parseFlags() (options, error) {
@@ -47,6 +50,9 @@ func parseFlags() (options, error) {
 	flag.StringVar(&o.dir, "dir", "", "where the folder for all files is made: on a real disk (default: where temporary files go, /var/tmp if that is memory)")
 	flag.StringVar(&o.stated, "stated", "", "the daemon's binary (default: built from this tree)")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "only run stated's saves with 64 goroutines, and write their CPU profile to this file")
+	flag.StringVar(&o.sweep, "sweep", "", "in place of comparing, measure stated alone as agents, states and clients grow: figures, table and plots go into this folder")
+	flag.BoolVar(&o.redraw, "redraw", false, "with -sweep: only draw again what is in the folder")
+	flag.StringVar(&o.under, "under", "", "with -sweep: run each measurement by this command, such as \"flock /tmp/lock\"")
 	flag.Parse()
 	o.duration, o.warmup, o.largeAgents = time.Duration(seconds*float64(time.Second)), 500*time.Millisecond, 1_000_000
 	var err error
@@ -55,6 +61,9 @@ func parseFlags() (options, error) {
 	}
 	if o.peers, err = choice("peers", peers, names()); err != nil {
 		return o, err
+	}
+	if o.sweep == "" && (o.redraw || o.under != "") {
+		return o, errors.New("-redraw and -under go with -sweep")
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.agents < 1 || flag.NArg() > 0 {
 		return o, errors.New("rounds, seconds and agents have to be above 0, and there are no arguments but flags")
@@ -86,7 +95,11 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err = run(ctx, o)
+	if o.sweep != "" {
+		err = runSweep(ctx, o)
+	} else {
+		err = run(ctx, o)
+	}
 	stop()
 	exit(err)
 }

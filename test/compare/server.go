@@ -38,17 +38,24 @@ func findPrograms(ctx context.Context, dir, statedBinary string) (programs, erro
 	if p.stated = statedBinary; p.stated != "" {
 		return p, nil
 	}
+	var err error
+	p.stated, err = buildStated(ctx, dir)
+	return p, err
+}
+
+// buildStated builds the program from this tree, and gives its file in dir.
+func buildStated(ctx context.Context, dir string) (file string, err error) {
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/stated/stated").Output()
 	if err != nil {
-		return p, fmt.Errorf("where the module of stated is (run it in its folder, or name the binary with -stated): %w", err)
+		return "", fmt.Errorf("where the module of stated is (run it in its folder, or name the binary with -stated): %w", err)
 	}
-	p.stated = filepath.Join(dir, "daemon")
-	build := exec.CommandContext(ctx, "go", "build", "-o", p.stated, "./cmd/stated")
+	file = filepath.Join(dir, "daemon")
+	build := exec.CommandContext(ctx, "go", "build", "-o", file, "./cmd/stated")
 	build.Dir = strings.TrimSpace(string(root))
 	if out, err := build.CombinedOutput(); err != nil {
-		return p, fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return p, nil
+	return file, nil
 }
 
 // start runs a server on the file or folder, and waits until it answers.
