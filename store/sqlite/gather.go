@@ -17,6 +17,7 @@ import (
 //
 //   - At synchronous=FULL a commit syncs the log behind its last frame and before it becomes visible (sqlite3WalFrames). So
 //     a write that fails is the error of that sync, and of the COMMIT that caused it.
+//   - That sync is the only one of a COMMIT, but for one behind the header of a log that begins anew, in front of its frames.
 //   - Whatever makes a commit visible passes xShmBarrier behind the last frame (walIndexWriteHdr). Should anything be left
 //     by then it is written there, but that cannot fail aloud: so nothing is gathered below synchronous=FULL.
 //   - A connection that reads the log reads it by xRead: it is never mapped into memory.
@@ -40,6 +41,8 @@ type gathering struct {
 	start   int64   // where in the log the buffer belongs
 	n       int
 	failed  int32 // the result code of a write at a barrier, which cannot fail aloud: all that follow do
+	unsync  bool  // see Conn.LeaveSync
+	begun   bool  // the log's header has been written, and not been synced since
 
 	index     uintptr     // where the log's index begins in memory; 0 while it is not open
 	published IndexHeader // what this connection has published last
@@ -127,7 +130,7 @@ func gatherOpen(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr
 		if g == nil || g.buffer == 0 {
 			return lib.SQLITE_OK
 		}
-		g.log, g.file, g.n, g.failed = *methods, file, 0, 0
+		g.log, g.file, g.n, g.failed, g.begun = *methods, file, 0, 0, false
 		*at[*gathering](file + v.slot) = g
 		*methods = ours(tls, *methods, flags, func(m *lib.Tsqlite3_io_methods) {
 			m.FxWrite, m.FxSync, m.FxRead = pointerTo(gatherWrite), pointerTo(gatherSync), pointerTo(gatherRead)
@@ -149,6 +152,15 @@ func ours(tls *libc.TLS, own uintptr, flags int32, change func(*lib.Tsqlite3_io_
 		gatherer.methods[key] = p
 	}
 	return p
+}
+
+// LeaveSync says whether the log is written but not synced in what follows, which must be one COMMIT: whoever asks for that
+// syncs the log himself, before he relies on it. The header of a log that begins anew is synced all the same, so that the
+// frames of the old one are never found behind it. It has no effect on a connection that does not gather.
+func (c *Conn) LeaveSync(leave bool) {
+	if g := c.gathering(); g != nil {
+		g.unsync = leave
+	}
 }
 
 // flush writes what was gathered.
@@ -173,6 +185,7 @@ func gatherWrite(tls *libc.TLS, file, buffer uintptr, n int32, offset int64) int
 	if g.failed != 0 {
 		return g.failed
 	}
+	g.begun = g.begun || offset == 0
 	copy(unsafe.Slice(at[byte](g.buffer), pieceBytes)[g.n:], unsafe.Slice(at[byte](buffer), n))
 	g.n += int(n)
 	return lib.SQLITE_OK
@@ -188,10 +201,12 @@ func gatherRead(tls *libc.TLS, file, buffer uintptr, n int32, offset int64) int3
 
 func gatherSync(tls *libc.TLS, file uintptr, flags int32) int32 {
 	g := gatheringOf(file)
-	if rc := g.flush(tls); rc != lib.SQLITE_OK {
+	if rc := g.flush(tls); rc != lib.SQLITE_OK || g.unsync && !g.begun {
 		return rc
 	}
-	return function[onFlags](g.own(g.log).FxSync)(tls, file, flags)
+	rc := function[onFlags](g.own(g.log).FxSync)(tls, file, flags)
+	g.begun = g.begun && rc != lib.SQLITE_OK
+	return rc
 }
 
 func gatherTruncate(tls *libc.TLS, file uintptr, size int64) int32 {

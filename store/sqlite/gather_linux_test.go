@@ -144,3 +144,56 @@ func TestGather_Fails(t *testing.T) {
 		t.Error("after the connection was opened anew", n, err)
 	}
 }
+
+// TestGather_LeaveSync: a COMMIT that leaves the sync out writes the same and is as visible. Where it begins the log anew, the
+// header is synced in front of the first frame all the same.
+func TestGather_LeaveSync(t *testing.T) {
+	writer, reader, _ := mustGather(t)
+	var calls []string
+	writer.Watched(sqlite.Watch{
+		Write: func(_ int, offset int64) int32 {
+			if offset == 0 {
+				calls = append(calls, "header")
+			} else {
+				calls = append(calls, "frames")
+			}
+			return 0
+		},
+		Sync:    func() { calls = append(calls, "sync") },
+		Barrier: func() {},
+	})
+	for i, test := range []struct {
+		before string
+		leave  bool
+		want   string
+	}{
+		{"", false, "frames sync"},
+		{"", true, "frames"},
+		{"", false, "frames sync"},
+		{"PRAGMA wal_checkpoint(RESTART)", true, "header sync frames"},
+		{"", true, "frames"},
+		{"PRAGMA wal_checkpoint(TRUNCATE)", true, "header sync frames"},
+		{"PRAGMA wal_checkpoint(RESTART)", false, "header sync frames sync"},
+	} {
+		mustExec(t, writer, test.before)
+		mustExec(t, writer, fmt.Sprintf("BEGIN; INSERT INTO t VALUES (%d, 'x')", i))
+		calls = nil
+		writer.LeaveSync(test.leave)
+		mustExec(t, writer, "COMMIT")
+		writer.LeaveSync(false)
+		if got := strings.Join(calls, " "); got != test.want {
+			t.Errorf("commit %d: %s, want %s", i, got, test.want)
+		}
+		if n, _, err := mustPrepare(t, reader, "SELECT count(*) FROM t").Row(t.Context()); err != nil || n[0] != int64(i+1) {
+			t.Errorf("commit %d: another connection sees %v, %v", i, n, err)
+		}
+	}
+	calls = nil
+	writer.LeaveSync(true)
+	mustExec(t, writer, "INSERT INTO t VALUES (100, 'x')")
+	writer.LeaveSync(false)
+	mustExec(t, writer, "PRAGMA wal_checkpoint(PASSIVE)")
+	if got := strings.Join(calls, " "); got != "frames sync" {
+		t.Errorf("a checkpoint syncs what a commit has left: %s", got)
+	}
+}

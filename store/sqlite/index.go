@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"encoding/binary"
 	"runtime/debug"
 	"sync/atomic"
 	"unsafe"
@@ -17,6 +18,13 @@ import (
 
 // IndexHeader is such a header. One of a log that has been used is never zero.
 type IndexHeader [6]uint64
+
+// Frames gives the number of the last frame of the log that belongs to a commit.
+func (h IndexHeader) Frames() int {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], h[2])
+	return int(binary.NativeEndian.Uint32(b[:]))
+}
 
 const shmMapped = 32 << 10 // SQLite maps the index in pieces of so many bytes
 
