@@ -9,29 +9,45 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// Apply performs a batch in one durable transaction and gives a reply to each operation that the batch's last Take
-// gave, in order. An operation that fails by itself (a condition, a constraint) has its error in its reply, and its
-// neighbours are applied.
+// Apply is Commit, and waits until the batch is durable.
+func (s *Store) Apply(ctx context.Context, batch protocol.Batch) ([]protocol.Reply, error) {
+	replies, sync, err := s.Commit(ctx, batch)
+	if err == nil && sync != nil {
+		err = sync()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return replies, nil
+}
+
+// Commit performs a batch in one transaction and gives a reply to each operation that the batch's last Take gave, in order.
+// An operation that fails by itself (a condition, a constraint) has its error in its reply, and its neighbours are applied.
 //
-// It blocks while other processes hold the lock, within the retry budget or until ctx ends; ctx does not interrupt a
+// No reply may be given away before sync has returned: it blocks until a crash can take back neither the batch nor anything
+// that it has seen, and gives UNKNOWN when that may happen. It is nil when all of that is durable already, and always with
+// CommitsPlain. It may be called by another goroutine, while the next batch is committed; it must be called.
+//
+// Commit blocks while other processes hold the lock, within the retry budget or until ctx ends; ctx does not interrupt a
 // transaction that has begun. An error concerns the whole batch and says by its code whether it was not applied
 // (LOCKED, FULL, IO, CORRUPT, READONLY, UNAVAILABLE, INVALID) or whether that is UNKNOWN. One goroutine may call it
 // at a time.
-func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []protocol.Reply, err error) {
+func (s *Store) Commit(ctx context.Context, batch protocol.Batch) (replies []protocol.Reply, sync func() error, err error) {
 	if s.readOnly {
-		return nil, protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
+		return nil, nil, protocol.Errorf(protocol.CodeReadOnly, "%s was opened for reading", s.path)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.admit(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	s.pipe.makeRoom()
 	s.fair.look(time.Now(), func() bool { return othersUse(s.identity.db) })
 	if err := s.fair.wait(ctx, sleep); err != nil {
-		return nil, ended(ctx, err)
+		return nil, nil, ended(ctx, err)
 	}
 	if err := s.boundLog(ctx, "RESTART"); err != nil {
-		return nil, ended(ctx, s.judge(err))
+		return nil, nil, ended(ctx, s.judge(err))
 	}
 	attempt := 0
 	err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "apply", func() (err error) {
@@ -42,7 +58,10 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) (replies []prot
 	if err != nil && ctx.Err() == nil {
 		err = s.judge(err)
 	}
-	return replies, ended(ctx, err)
+	if c := s.pipe.last.Load(); c != nil && err == nil {
+		sync = func() error { return s.sync(c) }
+	}
+	return replies, sync, ended(ctx, err)
 }
 
 // ended gives an error as the vocabulary has it. The context of Apply is the writer's own: when it ends, the store is
@@ -77,20 +96,42 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 	if s.hot != nil {
 		s.hot.committing()
 	}
-	if _, err := s.w.commit.run(); err != nil {
-		return nil, s.commitFailed(batch, err)
-	}
-	if err := s.identity.check(); err != nil {
-		return nil, s.movedAway(err)
-	}
-	if readOnlyFileSystem(s.path) {
-		return nil, s.becameReadOnly()
+	if err := s.commit(batch); err != nil {
+		return nil, err
 	}
 	s.committed()
 	s.renewHot(ops, replies)
 	s.health.pause = 0
 	s.stats.committed(len(ops))
 	return replies, nil
+}
+
+// commit makes the transaction visible, and with CommitsPlain durable.
+func (s *Store) commit(batch protocol.Batch) error {
+	if !s.pipe.on || s.w.counter == s.w.base { // nothing was changed: there is nothing to sync
+		if _, err := s.w.commit.run(); err != nil {
+			return s.commitFailed(batch, err)
+		}
+		if s.opts.Durability == DurabilityFull && s.w.counter != s.w.base {
+			s.stats.syncs.Add(1)
+		}
+		return s.inPlace()
+	}
+	c, err := s.pipe.begin(s.w.counter)
+	if err != nil {
+		err = s.rollback(err)
+		batch.Release()
+		return err
+	}
+	s.w.conn.LeaveSync(true)
+	_, err = s.w.commit.run()
+	s.w.conn.LeaveSync(false)
+	if err != nil {
+		s.pipe.withdraw(c)
+		return s.commitFailed(batch, err)
+	}
+	s.pipe.committed(c)
+	return nil
 }
 
 // lock begins a transaction that may write, and learns what other processes have done since the last one.
@@ -186,36 +227,48 @@ func (s *Store) commitFailed(batch protocol.Batch, err error) error {
 	return failed
 }
 
-// movedAway deals with a commit after which the file was no longer where it should be.
-func (s *Store) movedAway(err error) error {
+// inPlace looks whether what was committed, and synced, is worth something: see pipeline.persist.
+func (s *Store) inPlace() error {
+	err := s.identity.check()
+	switch {
+	case err != nil:
+		err = movedAway(err)
+	case readOnlyFileSystem(s.path):
+		err = errBecameReadOnly()
+	default:
+		return nil
+	}
 	s.highest = max(s.highest, s.w.counter)
 	s.stats.inDoubt.Add(1)
-	s.log.Error().Err(err).Msg("the file is gone from its place: nothing is written until it is back")
+	s.log.Error().Err(err).Msg("what was committed may be lost")
+	s.closeWriter()
+	return err
+}
+
+// movedAway is the error of a commit after which a file was no longer where it should be.
+func movedAway(err error) error {
+	return protocol.Errorf(protocol.CodeUnknown, "the change went into a file that is no longer in its place").Because(err)
+}
+
+func errBecameReadOnly() error {
+	return protocol.Errorf(protocol.CodeUnknown, "the file system became read-only while the change was being committed")
+}
+
+// closeWriter gives the writer's connection up. The next batch opens it again.
+func (s *Store) closeWriter() {
+	if s.w == nil {
+		return
+	}
+	s.forgetHot()
+	if err := s.pipe.close(); err != nil {
+		s.log.Error().Err(err).Msg("the log cannot be closed cleanly")
+	}
 	if s.identity.logIsGone() {
 		// This connection still has the log, maybe as the last one: what is in it belongs into the database.
 		if err := s.w.conn.exec(background, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 			s.log.Error().Err(err).Msg("the log that was removed cannot be brought into the database")
 		}
 	}
-	s.closeWriter()
-	return protocol.Errorf(protocol.CodeUnknown, "the change went into a file that is no longer in its place").Because(err)
-}
-
-// becameReadOnly deals with a commit after which the file system is read-only, as Linux makes it after an error. On ext4
-// an fsync then says that all is well, and has done nothing (ext4_sync_file before Linux 6.15).
-func (s *Store) becameReadOnly() error {
-	s.highest = max(s.highest, s.w.counter)
-	s.stats.inDoubt.Add(1)
-	s.closeWriter()
-	return protocol.Errorf(protocol.CodeUnknown, "the file system became read-only while the change was being committed")
-}
-
-// closeWriter gives the writer's connection up. The next Apply opens it again.
-func (s *Store) closeWriter() {
-	if s.w == nil {
-		return
-	}
-	s.forgetHot()
 	if err := s.w.conn.close(); err != nil {
 		s.log.Error().Err(err).Msg("the writer's connection cannot be closed cleanly")
 	}

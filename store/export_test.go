@@ -66,6 +66,20 @@ func (s *Store) FailCommit(err error, committed bool) {
 	}
 }
 
+// InCommit runs f in the writer's next COMMIT, before it is made; an error of f is its error.
+func (s *Store) InCommit(f func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stmt := s.w.commit
+	stmt.instead = func(run func() error) error {
+		stmt.instead = nil
+		if err := f(); err != nil {
+			return err
+		}
+		return run()
+	}
+}
+
 // FailSaves makes the next n updates or inserts of a state give err.
 func (s *Store) FailSaves(err error, n int) {
 	s.mu.Lock()
@@ -100,6 +114,13 @@ func (s *Store) FailProbes(err error) {
 	if err != nil {
 		s.w.setCounter.instead = func(func() error) error { return err }
 	}
+}
+
+// OnSync puts f in place of each sync of a pipelined commit; run is what it is in place of.
+func (s *Store) OnSync(f func(run func() error) error) {
+	s.pipe.syncing.Lock()
+	defer s.pipe.syncing.Unlock()
+	s.pipe.instead = f
 }
 
 // JudgeRead is what Read does with its error.

@@ -122,6 +122,9 @@ func (s *Store) judgeRead(err error) error {
 
 // admit lets a batch pass while the store is ok, and probes when it is time to.
 func (s *Store) admit(ctx context.Context) error {
+	if damage := s.damage.Swap(nil); damage != nil {
+		_ = s.judge(*damage) // who met it has been told
+	}
 	if d, ok := s.health.probeIn(time.Now()); ok && d <= 0 {
 		s.probeAgain(ctx)
 	}
@@ -162,11 +165,8 @@ func (s *Store) probe(ctx context.Context) error {
 	if _, err := s.w.commit.exec(background); err != nil {
 		return s.rollback(err)
 	}
-	if err := s.identity.check(); err != nil {
+	if err := s.inPlace(); err != nil {
 		return err
-	}
-	if readOnlyFileSystem(s.path) {
-		return s.becameReadOnly()
 	}
 	s.committed()
 	return s.boundLog(ctx, "PASSIVE")

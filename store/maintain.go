@@ -67,9 +67,6 @@ func (s *Store) maintainHealth(ctx context.Context) (time.Duration, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if damage := s.damage.Swap(nil); damage != nil {
-		_ = s.judge(*damage) // who met it has been told
-	}
 	_ = s.admit(ctx) // this is nobody's change
 	return s.health.probeIn(time.Now())
 }

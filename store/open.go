@@ -49,7 +49,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		err = s.wal.connect(ctx, s)
 	}
 	if err == nil {
-		err = s.owner.holds(s.id)
+		err = errors.Join(s.owner.holds(s.id), s.owner.pipelines(s.pipe.on))
 	}
 	if what := networkFileSystem(s.path); what != "" {
 		s.log.Warn().Str("path", s.path).Str("file_system", what).
@@ -106,6 +106,7 @@ func newStore(path string, o Options) (*Store, error) {
 	s := &Store{opts: o, log: o.Logger, path: path, adopted: true, reading: accessRead,
 		readers: make(chan *reader, o.Readers), closed: make(chan struct{}), wake: make(chan struct{}, 1), stop: func() {}}
 	s.health.now.Store(&Health{State: StateOK})
+	s.pipe.on, s.pipe.failing = o.Commits == CommitsPipelined, s.syncFailed
 	// Ordinary locks of this process on the file would be dropped when any code in it opens and closes the file.
 	if err := sqlite.UseOFDLocks(); err != nil {
 		s.log.Warn().Err(err).Msg("open file description locks are not available: no code in this process may open the database file by itself")
@@ -249,15 +250,15 @@ func (s *Store) begin(ctx context.Context, w *writer) error {
 		return err
 	}
 	s.identity = is
-	// What a killed program has left in the log may have been read by now, and not be on the disk.
-	if s.opts.Durability == DurabilityFull {
-		if err := syncFile(s.path + "-wal"); err != nil {
-			return err
-		}
-	}
 	// SQLite does that too, with the first commit, but goes on when it fails; a power cut could then take the name of
 	// the log away, and with it all that was committed into it.
-	return syncDir(filepath.Dir(s.path))
+	if err := syncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	if s.opts.Durability != DurabilityFull {
+		return nil
+	}
+	return s.settleLog(ctx, w)
 }
 
 // sameHistory notes the store's id, and refuses another one later: then the file was replaced in place.

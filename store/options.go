@@ -31,6 +31,15 @@ const (
 	WALPlain    WALWrites = "plain"    // each by itself, in two writes, as SQLite does
 )
 
+// Commits says whether a batch is applied while the one before it is still being synced.
+type Commits string
+
+// The ways to commit. It is always CommitsPlain unless the log is written WALGathered.
+const (
+	CommitsPipelined Commits = "pipelined" // the sync of a batch runs beside the work for the next one
+	CommitsPlain     Commits = "plain"     // one after the other
+)
+
 // Options of a store. The zero value of each field means its default.
 type Options struct {
 	// Durability is DurabilityFull by default.
@@ -44,6 +53,8 @@ type Options struct {
 	WALBytes int64
 	// WALWrites is WALGathered by default.
 	WALWrites WALWrites
+	// Commits is CommitsPipelined by default.
+	Commits Commits
 	// HotBytes is how much of the states that were loaded last is kept in memory; 32 MiB by default, negative for none. They
 	// are exact. On other systems than Linux, and with an SQLite that was not looked at, none are kept.
 	HotBytes int64
@@ -73,15 +84,8 @@ func (o Options) withDefaults() (Options, error) {
 	default:
 		return o, protocol.Errorf(protocol.CodeInvalid, "durability %q is none of full, normal, off", o.Durability)
 	}
-	switch o.WALWrites {
-	case "":
-		o.WALWrites = WALGathered
-	case WALGathered, WALPlain:
-	default:
-		return o, protocol.Errorf(protocol.CodeInvalid, "the write-ahead log cannot be written %q: gathered or plain", o.WALWrites)
-	}
-	if o.Durability != DurabilityFull || !sqlite.CanGather() {
-		o.WALWrites = WALPlain
+	if err := o.chooseCommits(); err != nil {
+		return o, err
 	}
 	if o.Readers == 0 {
 		o.Readers = max(2, runtime.NumCPU())
@@ -119,6 +123,31 @@ func (o Options) withDefaults() (Options, error) {
 		return o, protocol.Errorf(protocol.CodeInvalid, "a write-ahead log of %d bytes is too small: at least %d", o.WALBytes, leastWALBytes)
 	}
 	return o, nil
+}
+
+// chooseCommits settles how the log is written and synced.
+func (o *Options) chooseCommits() error {
+	switch o.WALWrites {
+	case "":
+		o.WALWrites = WALGathered
+	case WALGathered, WALPlain:
+	default:
+		return protocol.Errorf(protocol.CodeInvalid, "the write-ahead log cannot be written %q: gathered or plain", o.WALWrites)
+	}
+	if o.Durability != DurabilityFull || !sqlite.CanGather() {
+		o.WALWrites = WALPlain
+	}
+	switch o.Commits {
+	case "":
+		o.Commits = CommitsPipelined
+	case CommitsPipelined, CommitsPlain:
+	default:
+		return protocol.Errorf(protocol.CodeInvalid, "commits cannot be made %q: pipelined or plain", o.Commits)
+	}
+	if o.WALWrites != WALGathered {
+		o.Commits = CommitsPlain
+	}
+	return nil
 }
 
 // leastWALBytes is four of the default's smallest bulk: below it the writer would be busy with checkpoints alone.

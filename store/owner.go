@@ -18,11 +18,22 @@ import (
 // lock is released: removing it would let two owners hold locks on two files of one name.
 //
 // Its text is "pid time", for people and messages, and in a second line the id of the store that the database holds: an
-// empty database beside it has lost that store, while one without it was never filled.
+// empty database beside it has lost that store, while one without it was never filled. A third line says that the log may
+// hold commits that were not synced before the next ones were made, see walscan.go.
 type owner struct {
 	file *os.File
 	who  string // the first line
+	note ownerNote
 }
+
+// ownerNote is what the file says beside who has it.
+type ownerNote struct {
+	store     string
+	pipelined bool
+}
+
+// pipelinedLine is the third line.
+const pipelinedLine = "commits are pipelined"
 
 func ownerPath(path string) string { return path + ".owner" }
 
@@ -41,38 +52,50 @@ func own(path string) (*owner, error) {
 	}
 	o := &owner{file: f, who: fmt.Sprintf("%d %s", os.Getpid(), time.Now().UTC().Format(time.RFC3339))}
 	_, before := ownerText(f)
-	if err := o.holds(before); err != nil {
+	if err := o.write(before); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return o, nil
 }
 
 // holds notes the id of the store that the database holds; none for one that is about to be created.
-func (o *owner) holds(store string) error {
-	text := o.who + "\n"
-	if store != "" {
-		text += store + "\n"
+func (o *owner) holds(store string) error { return o.write(ownerNote{store, o.note.pipelined}) }
+
+// pipelines notes whether commits are pipelined from now on. That is durable when it returns.
+func (o *owner) pipelines(on bool) error {
+	if on == o.note.pipelined {
+		return nil
+	}
+	return errors.Join(o.write(ownerNote{o.note.store, on}), fileError(o.file.Sync()))
+}
+
+func (o *owner) write(note ownerNote) error {
+	o.note = note
+	text := o.who + "\n" + note.store + "\n"
+	if note.pipelined {
+		text += pipelinedLine + "\n"
 	}
 	_, err := o.file.WriteAt([]byte(text), 0)
 	return fileError(errors.Join(err, o.file.Truncate(int64(len(text)))))
 }
 
-// heldStore gives the id of the store that the database at path is known to have held, if any is.
-func heldStore(path string) string {
+// noteOf gives what is known of the database at path.
+func noteOf(path string) ownerNote {
 	f, err := os.Open(ownerPath(path))
 	if err != nil {
-		return ""
+		return ownerNote{}
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	_, store := ownerText(f)
-	return store
+	_, note := ownerText(f)
+	return note
 }
 
-func ownerText(f *os.File) (who, store string) {
-	text := make([]byte, 128)
+func ownerText(f *os.File) (who string, note ownerNote) {
+	text := make([]byte, 256)
 	n, _ := f.ReadAt(text, 0) // a short read is the normal case
-	who, store, _ = strings.Cut(string(text[:n]), "\n")
-	return who, strings.TrimSpace(store)
+	who, rest, _ := strings.Cut(string(text[:n]), "\n")
+	store, rest, _ := strings.Cut(rest, "\n")
+	return who, ownerNote{strings.TrimSpace(store), strings.TrimSpace(rest) == pipelinedLine}
 }
 
 func owned(path string, f *os.File) error {

@@ -13,13 +13,16 @@ import (
 const SQLiteVersion = sqlite.Version
 
 // Read performs an operation that changes nothing: load, stat, list, scan, count, or a transaction of load, stat and
-// check. It sees every change that Apply has reported before it began. It blocks until a read connection is free,
-// and while another process keeps readers out, within the retry budget; both at most until ctx ends.
+// check. It sees every change that was reported before it began, and none of ours that a crash can take back. It blocks until
+// a read connection is free, while another process keeps readers out, within the retry budget, and until what it saw is
+// durable; all at most until ctx ends.
 func (s *Store) Read(ctx context.Context, op *protocol.Op) (protocol.Reply, error) {
+	read := s.readFile
 	if s.hot != nil && op.Kind() == protocol.KindLoad {
-		return s.loadHot(ctx, op)
+		read = s.loadHot
 	}
-	return s.readFile(ctx, op)
+	reply, err := read(ctx, op)
+	return s.whenDurable(ctx, op, reply, err)
 }
 
 // readFile is Read by a read connection.

@@ -21,7 +21,7 @@ func (s *Store) replaceable(ctx context.Context) error {
 	}
 	refused := openError(s.path, err)
 	switch unreadable := isNotDatabase(err) || isWrongSQL(err) || sizeOf(s.path) < smallestDB; {
-	case unreadable && heldStore(s.path) != "", protocol.CodeOf(refused) == protocol.CodeCorrupt:
+	case unreadable && noteOf(s.path).store != "", protocol.CodeOf(refused) == protocol.CodeCorrupt:
 		return nil
 	}
 	return refused

@@ -33,7 +33,8 @@ type Store struct {
 
 	hot        *hot // nil when nothing is kept in memory
 	wal        wal
-	damage     atomic.Pointer[error] // what a read has met and judge has not seen yet
+	pipe       pipeline
+	damage     atomic.Pointer[error] // what a read or a sync has met and judge has not seen yet
 	wake       chan struct{}         // of the maintenance goroutine
 	vacuuming  bool                  // its own: there is free space to give back
 	vacuumedAt int64                 // its own: the number of batches when it last looked
@@ -52,6 +53,7 @@ type lockStats struct{ retries, gaveUp atomic.Int64 }
 type stats struct {
 	locks                               lockStats
 	outside, inDoubt, batches, requests atomic.Int64
+	syncs                               atomic.Int64 // by SQLite's COMMIT
 	unlisted, hot                       atomic.Int64
 }
 
@@ -60,7 +62,7 @@ func (s *stats) committed(requests int) {
 	s.requests.Add(int64(requests))
 }
 
-// Close closes the file and gives its ownership back. It waits for reads in progress. Nobody may call Apply any more.
+// Close closes the file and gives its ownership back. It waits for reads in progress. Nobody may call Apply or Commit any more.
 // A second Close does nothing.
 func (s *Store) Close() error {
 	var errs []error
@@ -71,7 +73,7 @@ func (s *Store) Close() error {
 		if s.hot != nil {
 			errs = append(errs, s.hot.disconnect())
 		}
-		errs = append(errs, s.wal.close())
+		errs = append(errs, s.wal.close(), s.pipe.close())
 		if s.w != nil {
 			errs = append(errs, s.w.conn.close())
 			s.w = nil
@@ -96,6 +98,7 @@ type Info struct {
 	SQLiteVersion string
 	Durability    Durability
 	WALWrites     WALWrites // what is in use
+	Commits       Commits   // what is in use
 	OFDLocks      bool      // open file description locks are on
 	Health        Health
 	DBBytes       int64 // size of the database file
@@ -111,6 +114,7 @@ type Info struct {
 	InDoubt       int64 // batches whose outcome is unknown
 	Batches       int64 // committed transactions
 	Requests      int64 // requests in them
+	Syncs         int64 // syncs of the log that made them durable
 	HotLoads      int64 // loads that were answered from memory
 	Unlisted      int64 // rows of other programs that lists and scans met and left out, since no request can name them
 }
@@ -119,14 +123,14 @@ type Info struct {
 func (s *Store) Info() Info {
 	return Info{
 		Path: s.path, StoreID: s.id, Adopted: s.adopted, SchemaVersion: SchemaVersion(), SQLiteVersion: SQLiteVersion,
-		Durability: s.opts.Durability, WALWrites: s.opts.WALWrites, OFDLocks: sqlite.OFDLocks(),
+		Durability: s.opts.Durability, WALWrites: s.opts.WALWrites, Commits: s.opts.Commits, OFDLocks: sqlite.OFDLocks(),
 		Health:  s.Health(),
 		DBBytes: sizeOf(s.path), WALBytes: sizeOf(s.path + "-wal"), WALPin: s.wal.pin.Load(),
 		Checkpoints: s.wal.passes.Load(), WALEnded: s.wal.ended.Load(), LongestEnd: time.Duration(s.wal.longest.Load()),
 		CheckpointErr: s.wal.errors.Load(),
 		LockRetries:   s.stats.locks.retries.Load(), LockGaveUp: s.stats.locks.gaveUp.Load(),
 		OutsideWrites: s.stats.outside.Load(), InDoubt: s.stats.inDoubt.Load(),
-		Batches: s.stats.batches.Load(), Requests: s.stats.requests.Load(),
+		Batches: s.stats.batches.Load(), Requests: s.stats.requests.Load(), Syncs: s.stats.syncs.Load() + s.pipe.syncs.Load(),
 		HotLoads: s.stats.hot.Load(),
 		Unlisted: s.stats.unlisted.Load(),
 	}

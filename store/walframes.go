@@ -77,6 +77,16 @@ func (l *logReader) next() bool {
 	return true
 }
 
+// copyHeader writes the header to where it belongs.
+func (l *logReader) copyHeader(to io.WriterAt) error {
+	header := make([]byte, logHeader)
+	_, err := l.from.ReadAt(header, 0)
+	if err == nil {
+		_, err = to.WriteAt(header, 0)
+	}
+	return err
+}
+
 // offset is the byte where the next page begins.
 func (l *logReader) offset() int64 { return logHeader + int64(l.frames)*(l.pageSize+frameHeader) }
 

@@ -17,6 +17,13 @@ import (
 // things can tell. The index of the log, the -shm, counts a commit only after the log was synced, so all that it counts
 // must be there. And a transaction is begun only after the one before it was synced, so a whole one behind a broken one
 // was there when that was not yet broken.
+//
+// Where commits are pipelined, a few may not be synced when the power is cut. Then an index from before says nothing of
+// them, and that many may be whole behind a broken one. (After a kill the index says as much as ever.)
+
+// unsyncedBehind is how many commits may be whole behind one that a power cut has torn, where commits are pipelined: the
+// others of the pipeline, and one by another process, or of the store's own housekeeping, that is being synced.
+const unsyncedBehind = unsynced - 1 + 1
 
 // logDamage says what of a log cannot be used.
 type logDamage struct {
@@ -55,7 +62,7 @@ func (s *Store) refuseLosses(ctx context.Context) error {
 // the log beside it, and stated would give revisions out again. Other programs may be creating it at this moment: what
 // comes into being later is asked first.
 func refuseEmptied(path string) error {
-	id, logged := heldStore(path), sizeOf(path+"-wal")
+	id, logged := noteOf(path).store, sizeOf(path+"-wal")
 	info, err := os.Stat(path)
 	gone := errors.Is(err, fs.ErrNotExist)
 	empty := err == nil && info.Size() == 0
@@ -73,6 +80,7 @@ func refuseEmptied(path string) error {
 // scanLog looks at the log of the database at path; nil means that nothing is known to be lost. SQLite holds no locks
 // on a log, so that it may be opened and closed.
 func scanLog(ctx context.Context, path string) (*logDamage, error) {
+	pipelined := noteOf(path).pipelined
 	index := readIndex(path + "-shm") // before the log: what it counts is there by now
 	f, err := os.Open(path + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,28 +109,36 @@ func scanLog(ctx context.Context, path string) (*logDamage, error) {
 		return nil, err
 	}
 	found := index.lost(l)
-	if broken := l.frames; found == nil && !l.over && l.commitBehind() {
+	allowed := 0
+	if pipelined {
+		allowed = unsyncedBehind
+		if index != nil && index.stale {
+			found = nil
+		}
+	}
+	if broken := l.frames; found == nil && !l.over && l.commitsBehind() > allowed {
 		found = &logDamage{l.salts, l.end, fmt.Sprintf("page %d does not fit its checksum, and sound commits are behind it", broken)}
 	}
 	return found, fileError(l.err)
 }
 
-// commitBehind reads on, behind a page that does not fit, and reports whether there is a whole transaction that was
-// begun after a commit which cannot be used: that one had been synced by then, and a power cut has not torn it. What a
-// rollback has left has no such commit, and is not followed by what came later.
-func (l *logReader) commitBehind() bool {
+// commitsBehind reads on, behind a page that does not fit, and gives how many whole transactions there are that were begun
+// after a commit which cannot be used. Where that one had been synced by then, a power cut has not torn it. What a rollback
+// has left has no such commit, and is not followed by what came later.
+func (l *logReader) commitsBehind() (n int) {
 	after := false // each page since the last commit follows the one before it
 	for ok := true; ok; ok = l.next() {
 		switch {
 		case !l.ours:
 			after = false
-		case l.commit && after && l.fits:
-			return true
 		case l.commit:
+			if after && l.fits {
+				n++
+			}
 			after = true
 		default:
 			after = after && l.fits
 		}
 	}
-	return false
+	return n
 }

@@ -12,19 +12,28 @@ import (
 
 // TestLogWithoutIndex damages a log beside which no index was left, as after a copy. Damage in the last transaction, or to
 // what marks the end of the one before it, can then not be told from a commit that a power cut has torn, and a log that
-// was cut short not from one that was never longer: then an earlier state is served, and it is a whole one. Everything else is reported.
+// was cut short not from one that was never longer: then an earlier state is served, and it is a whole one. Everything else
+// is reported. Where the owner's file says that commits are pipelined, the same holds for the last three transactions.
 func TestLogWithoutIndex(t *testing.T) {
+	t.Run("copied", func(t *testing.T) { testLogWithoutIndex(t, []string{"-shm", ".owner"}, 1) })
+	t.Run("pipelined", func(t *testing.T) { testLogWithoutIndex(t, []string{"-shm"}, 3) })
+}
+
+// testLogWithoutIndex expects damage to be reported that has so many whole transactions behind it.
+func testLogWithoutIndex(t *testing.T, without []string, behind int) {
 	h := historyOf(t, left)
 	r := harness.Random(t)
 	log := h.files["-wal"]
 	frame := h.pageSize + 24
-	provable := lastCommits(log, frame)[0] // what differs before it has a whole transaction behind it
-	mark := provable - frame               // the header that ends that one: without it, the two look like one that was torn
+	provable := commitBefore(log, frame, behind)
+	mark := provable - frame // the header that ends that one: without it, the two look like one that was torn
 	for _, how := range injuries {
 		cases, refused, harmless, earlier := long(2, 20), 0, 0, 0
 		for range cases {
 			files := h.copyFiles()
-			delete(files, "-shm")
+			for _, ending := range without {
+				delete(files, ending)
+			}
 			injured, what := how.do(r, files["-wal"], frame)
 			files["-wal"] = injured
 			at := lastDifference(log, injured)
@@ -45,7 +54,7 @@ func TestLogWithoutIndex(t *testing.T) {
 			}
 			earlier++
 			if at < provable && len(injured) >= mark+24 && bytes.Equal(injured[mark:mark+24], log[mark:mark+24]) {
-				t.Errorf("%s, %s: a sound transaction is behind it, and it is served as if nothing was lost", how.name, what)
+				t.Errorf("%s, %s: %d sound transactions are behind it, and it is served as if nothing was lost", how.name, what, behind)
 			}
 			for _, text := range v.wrong {
 				if strings.Contains(text, "ever saved: false") {
@@ -60,15 +69,16 @@ func TestLogWithoutIndex(t *testing.T) {
 	}
 }
 
-// lastCommits gives the bytes at which the last transaction but one, and the last, end in a log.
-func lastCommits(log []byte, frame int) (ends [2]int) {
+// commitBefore gives the byte of a log at which the transaction ends that so many are behind.
+func commitBefore(log []byte, frame, behind int) int {
+	var ends []int
 	salts := log[16:24]
 	for at := 32; at+frame <= len(log); at += frame {
 		if bytes.Equal(log[at+8:at+16], salts) && binary.BigEndian.Uint32(log[at+4:]) != 0 {
-			ends = [2]int{ends[1], at + frame}
+			ends = append(ends, at+frame)
 		}
 	}
-	return ends
+	return ends[len(ends)-1-behind]
 }
 
 // lastDifference gives the last byte that differs; of a log that was cut, all that is missing differs.

@@ -150,7 +150,11 @@ func (b *belief) difference(got map[string]string) string {
 // look opens a file as the next start of a program would, and gives what a worker's agents hold. Afterwards a change has
 // to get a revision above all that were seen, and the file has to be sound.
 func look(ctx context.Context, file string, beliefs ...*belief) error {
-	s, err := store.Open(ctx, file, store.Options{Durability: store.DurabilityOff, Readers: 1})
+	return lookAt(ctx, file, store.DurabilityOff, beliefs)
+}
+
+func lookAt(ctx context.Context, file string, durability store.Durability, beliefs []*belief) error {
+	s, err := store.Open(ctx, file, store.Options{Durability: durability, Readers: 1})
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

@@ -15,6 +15,7 @@ const (
 	Random  Luck = iota // each page, or of some pages each sector, as it was at some moment since the last sync
 	Nothing             // only what was synced
 	All                 // everything
+	Most                // everything but one page of one write: commits that are whole behind one that is torn
 )
 
 // moment chooses how many of n changes in order are on the disk.
@@ -22,7 +23,7 @@ func (l Luck) moment(r *rand.Rand, n int) int {
 	switch {
 	case l == Nothing || n == 0:
 		return 0
-	case l == All:
+	case l == All, l == Most:
 		return n
 	default:
 		return r.IntN(n + 1)
@@ -70,6 +71,9 @@ func (f *file) image(r *rand.Rand, luck Luck) []byte {
 		}
 	}
 	moment := moments(r, luck, written)
+	if luck == Most && written > 0 {
+		moment = f.allBut(r, written)
+	}
 	content := append([]byte(nil), f.durable...)
 	for i, c := range f.since[:written] {
 		if c.truncate {
@@ -99,6 +103,19 @@ func moments(r *rand.Rand, luck Luck, n int) func(sector int64) int {
 			chosen[sector] = luck.moment(r, n)
 		}
 		return chosen[sector]
+	}
+}
+
+// allBut leaves out one page of one of the first n changes.
+func (f *file) allBut(r *rand.Rand, n int) func(sector int64) int {
+	i := r.IntN(n)
+	c := f.since[i]
+	lost := (c.at + r.Int64N(int64(len(c.data))+1)) / cacheBytes
+	return func(sector int64) int {
+		if sector/(cacheBytes/sectorBytes) == lost {
+			return i
+		}
+		return n
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // comes to be the nth of its thread differs from run to run; what is hit is logged.
 func TestKill_Daemon(t *testing.T) {
 	hit := map[string]int{}
-	for _, kind := range []point{{call: "pwrite64", file: "-wal"}, {call: "fsync", file: "-wal"}, {call: "pwrite64"}, {call: "fsync"}} {
+	for _, kind := range []point{{call: "pwrite64", file: "-wal"}, {call: "fdatasync", file: "-wal"}, {call: "pwrite64"}, {call: "fsync"}} {
 		for n := 1; ; n = next(n) {
 			p := kind
 			p.n = n
@@ -31,7 +31,7 @@ func TestKill_Daemon(t *testing.T) {
 		}
 	}
 	t.Logf("killed at %v", hit)
-	if hit["pwrite64 -wal"] == 0 || hit["fsync -wal"] == 0 || hit["pwrite64"] == 0 {
+	if hit["pwrite64 -wal"] == 0 || hit["fdatasync -wal"] == 0 || hit["pwrite64"] == 0 {
 		t.Error("some kind of call was not hit at all")
 	}
 }

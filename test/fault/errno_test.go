@@ -19,10 +19,10 @@ type verdict struct {
 
 // promised gives the policy for a call that fails. What fails before COMMIT is not applied. An fsync of the log that
 // failed, and a write of it that failed for another reason than a full disk, leave open what a crash would bring back.
-// EINTR is repeated, but for an fsync. What fails in opening the file, or in tidying up, is no change's.
+// EINTR is repeated, but for an fsync by SQLite. What fails in opening the file, or in tidying up, is no change's.
 func promised(p point, errno string) verdict {
 	notApplied := []protocol.Code{protocol.CodeIO}
-	if errno == "ENOSPC" {
+	if errno == "ENOSPC" || errno == "EDQUOT" {
 		notApplied = append(notApplied, protocol.CodeFull)
 	}
 	if p.phase != changing {
@@ -32,10 +32,10 @@ func promised(p point, errno string) verdict {
 	switch {
 	case p.file != "-wal":
 		return verdict{"", notApplied}
-	case p.call == "fsync":
-		return verdict{protocol.CodeUnknown, inDoubt}
-	case errno == "EINTR":
+	case errno == "EINTR" && p.call != "fsync":
 		return verdict{}
+	case p.call == "fsync", p.call == "fdatasync":
+		return verdict{protocol.CodeUnknown, inDoubt}
 	case errno == "ENOSPC":
 		return verdict{protocol.CodeFull, nil}
 	default:

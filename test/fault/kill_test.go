@@ -42,7 +42,7 @@ func TestKill(t *testing.T) {
 				}
 			}
 			t.Logf("%d calls in one run, %d tried, killed at %v", len(points), tried, hit)
-			for _, kind := range []string{"pwrite64 -wal", "fsync -wal", "pwrite64 ", "fsync ", "ftruncate -wal", "unlink -wal"} {
+			for _, kind := range []string{"pwrite64 -wal", "fsync -wal", "fdatasync -wal", "pwrite64 ", "fsync ", "ftruncate -wal", "unlink -wal"} {
 				if hit[kind] == 0 {
 					t.Errorf("no kill at %q", kind)
 				}

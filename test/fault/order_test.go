@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	orderClients = 16
-	orderSaves   = 30 // of each client
+	orderClients = 64 // so many that commits are pipelined
+	orderSaves   = 10 // of each client
 )
 
 // TestOrder: no reply to a save leaves before the log that holds it was synced, and many replies share one sync.

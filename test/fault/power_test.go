@@ -21,7 +21,7 @@ func TestPower(t *testing.T) {
 	if harness.Long() {
 		cuts = 2000
 	}
-	r.mustSurvive(t, r.cuts(random, cuts), random, Nothing, Random, Random)
+	r.mustSurvive(t, r.cuts(random, cuts), random, Nothing, Random, Most)
 }
 
 // TestPower_Start is TestPower for one worker: the creation of a file, the adoption of one, checkpoints and closing, with
@@ -37,7 +37,7 @@ func TestPower_Start(t *testing.T) {
 					cuts[line+1] = true
 				}
 			}
-			r.mustSurvive(t, cuts, random, Nothing, Random)
+			r.mustSurvive(t, cuts, random, Nothing, Random, Most)
 		})
 	}
 }
@@ -48,15 +48,17 @@ func TestPower_FailedSync(t *testing.T) {
 	random := harness.Random(t)
 	from := starts()["new"]
 	var syncs []point
+	calls := map[string]int{}
 	for _, p := range points(t, from) {
-		if p.call == "fsync" {
-			p.n = len(syncs) + 1 // whatever the file
+		if p.call == "fsync" || p.call == "fdatasync" {
+			calls[p.call]++
+			p.n = calls[p.call] // whatever the file
 			syncs = append(syncs, p)
 		}
 	}
 	missed := 0
 	for _, p := range choose(syncs, 20) {
-		r := recordAlone(t, from, "-e", fmt.Sprintf("inject=fsync:error=EIO:when=%d", p.n))
+		r := recordAlone(t, from, "-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", p.call, p.n))
 		i := slices.IndexFunc(r.trace.Calls, func(c *Call) bool { return c.Injected })
 		if i < 0 {
 			missed++
@@ -67,7 +69,7 @@ func TestPower_FailedSync(t *testing.T) {
 		for range 10 {
 			cuts[1+random.IntN(r.trace.Lines)] = true
 		}
-		r.mustSurvive(t, cuts, random, Nothing, Random)
+		r.mustSurvive(t, cuts, random, Nothing, Random, Most)
 	}
 	if missed > 5 {
 		t.Errorf("%d syncs did not fail", missed)

@@ -3,6 +3,7 @@
 package fault
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,14 +12,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stated/stated/store"
 )
 
-const recordedWorkers = 16
+const recordedWorkers = 64 // so many that commits are pipelined
 
 // recording is a run with everything that it wrote.
 type recording struct {
 	db      string
 	was     []byte // the database before the run; nil is none
+	owner   []byte // its .owner afterwards, which says how commits were made
 	beliefs func() []*belief
 	trace   *Trace
 	begins  map[int][]*Call // by line
@@ -35,7 +39,9 @@ func recordShared(t *testing.T, durability string) *recording {
 		}
 		return list
 	}
-	r.record(t, []string{fmt.Sprintf("%s=%d", childWorkers, recordedWorkers), childDurability + "=" + durability})
+	// A sync takes long enough for the next batch to be written beside it.
+	r.record(t, []string{fmt.Sprintf("%s=%d", childWorkers, recordedWorkers), childDurability + "=" + durability},
+		"-e", "inject=fdatasync:delay_enter=20000")
 	return r
 }
 
@@ -60,6 +66,13 @@ func (r *recording) record(t *testing.T, env []string, args ...string) {
 		env: env, args: append([]string{fast, "-e", "trace=open,openat,write,rename,renameat,renameat2," + broken}, args...),
 	}.run(t, r.db)
 	r.trace = trace
+	var err error
+	if r.owner, err = os.ReadFile(r.db + ".owner"); err != nil {
+		t.Fatal(err)
+	}
+	notes := bytes.SplitAfter(r.owner, []byte("\n"))
+	notes[1] = []byte("\n") // at some of the moments there is no store yet
+	r.owner = bytes.Join(notes, nil)
 	said, kinds := 0, map[string]int{}
 	for _, c := range trace.Calls {
 		r.begins[c.Start] = append(r.begins[c.Start], c)
@@ -79,25 +92,35 @@ func (r *recording) record(t *testing.T, env []string, args ...string) {
 	if said != len(lines) {
 		t.Fatalf("%d lines were printed, %d are in the trace", len(lines), said)
 	}
-	if len(args) == 0 {
+	if said > 0 {
 		t.Logf("recorded: %d lines printed, %v", said, kinds)
 	}
 }
 
 func isSaying(c *Call) bool { return c.Name == "write" && c.Number(0) == 1 }
 
-// cuts chooses moments: half of them while the database itself had writes that were not synced, in a checkpoint.
+// cuts chooses moments: a third of them while the database itself had writes that were not synced, in a checkpoint, and a third
+// just before a sync of the log returns beside which the next commit was written.
 func (r *recording) cuts(random *rand.Rand, n int) map[int]bool {
-	var inCheckpoint []int
+	var inCheckpoint, inSync []int
+	var sync *Call
 	for _, c := range r.trace.Calls {
-		if c.Path == r.db && c.Name == "pwrite64" {
+		switch {
+		case c.Path == r.db && c.Name == "pwrite64":
 			inCheckpoint = append(inCheckpoint, c.End+1)
+		case c.Path == r.db+"-wal" && isSync(c):
+			sync = c
+		case c.Path == r.db+"-wal" && c.Name == "pwrite64" && sync != nil && c.End < sync.End:
+			inSync = append(inSync, sync.End)
 		}
 	}
 	cuts := map[int]bool{r.trace.Lines + 1: true}
-	for range n / 2 {
+	for range n / 3 {
 		cuts[1+random.IntN(r.trace.Lines)] = true
 		cuts[inCheckpoint[random.IntN(len(inCheckpoint))]] = true
+		if len(inSync) > 0 { // none where nothing is synced
+			cuts[inSync[random.IntN(len(inSync))]] = true
+		}
 	}
 	return cuts
 }
@@ -138,7 +161,7 @@ func (r *recording) replay(t *testing.T, cuts map[int]bool, random *rand.Rand, l
 	return images, wrong
 }
 
-// afterCut looks at an image as the next start of a program does.
+// afterCut looks at an image as the next start of a program does, which must not take a torn commit for damage.
 func (r *recording) afterCut(t *testing.T, image map[string][]byte, heard []string) error {
 	t.Helper()
 	dir, err := os.MkdirTemp(t.TempDir(), "cut")
@@ -146,6 +169,7 @@ func (r *recording) afterCut(t *testing.T, image map[string][]byte, heard []stri
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the test's folder goes anyway
+	image["agents.db.owner"] = r.owner
 	for name, content := range image {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
@@ -160,5 +184,5 @@ func (r *recording) afterCut(t *testing.T, image map[string][]byte, heard []stri
 		}
 		b.crashed()
 	}
-	return look(guarded(t), filepath.Join(dir, "agents.db"), beliefs...)
+	return lookAt(guarded(t), filepath.Join(dir, "agents.db"), store.DurabilityFull, beliefs)
 }

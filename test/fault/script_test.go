@@ -156,11 +156,11 @@ func aloneScript() []step {
 
 // sharedScript is that of one of many workers, each of whom has some agents.
 func sharedScript(worker int) []step {
-	const rounds = 16
+	const rounds = 8
 	s := &script{worker: worker}
 	for round := range rounds {
 		s.add(
-			s.put("a", 300, always), s.put("b", 3000+200*worker, always), s.put("a", 10, ifCurrent),
+			s.put("a", 300, always), s.put("b", 3000+50*worker, always), s.put("a", 10, ifCurrent),
 			step{kind: txn, parts: []step{s.put("a", 500, always), s.drop("b", always), s.put("c", 1000, always)}},
 			s.put(fmt.Sprintf("n%d", round%7), 9000, always), s.drop("c", ifCurrent),
 		)
