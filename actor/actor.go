@@ -15,11 +15,11 @@ import (
 	"github.com/stated/stated/protocol"
 )
 
-// Store is what the writer needs of what is under it: apply a batch durably and say what became of each request, and
-// read. store.Store is one.
+// Store is what the writer needs of what is under it: apply a batch and say what became of each request, make that durable,
+// and read. store.Store is one.
 type Store interface {
-	// Apply is called by one goroutine at a time. See store.Store.Apply.
-	Apply(ctx context.Context, batch protocol.Batch) ([]protocol.Reply, error)
+	// Commit is called by one goroutine at a time; sync, unless it is nil, once, by any. See store.Store.Commit.
+	Commit(ctx context.Context, batch protocol.Batch) (replies []protocol.Reply, sync func() error, err error)
 	// Read is called by any number of goroutines. See store.Store.Read.
 	Read(ctx context.Context, op *protocol.Op) (protocol.Reply, error)
 }
@@ -40,9 +40,10 @@ type Options struct {
 	Readers int
 	// Logger gets a line when the writer fails; silent by default.
 	Logger zerolog.Logger
-	// OnCommit is told of each batch that was committed, before its callers are: how many requests it had, their bytes,
-	// and how long it held the write lock. OnLockWait is told how long a batch waited for that lock, however shortly,
-	// until it had it or gave up. Both are called on the writer's goroutine, so they must neither block nor call the actor.
+	// OnCommit is told of each batch that is durable, before its callers are: how many requests it had, their bytes, and how
+	// long that took from when the write lock was held. OnLockWait is told how long a batch waited for that lock, however
+	// shortly, until it had it or gave up. No two calls of one of them run at a time. They are made on the goroutines that
+	// write and sync, so they must neither block nor call the actor.
 	OnCommit   func(requests, bytes int, took time.Duration)
 	OnLockWait func(took time.Duration)
 }
@@ -76,11 +77,15 @@ type Actor struct {
 	requests chan *protocol.Request // served by the intake goroutine
 	reads    chan *protocol.Request // from there to the reader goroutines
 
+	held     *protocol.Request // the writer's: came out of the mailbox, but was too large for its batch
+	pipeline pipeline
+
 	born         time.Time
-	working      atomic.Int64 // since when, by now(), the writer has had a batch in hand; 0 = it has none
+	working      atomic.Int64 // since when, by now(), the writer has had a batch in hand, or waits for the next one; 0 = it has none
 	lockWait     atomic.Int64 // since when, by now(), it has asked for the store's lock; 0 = it does not
 	lockAttempts atomic.Int64 // how often it has asked since then
 
+	dead      atomic.Bool   // there was a panic: the writer commits nothing more
 	closing   chan struct{} // closed when no new request is let in
 	closeOnce sync.Once
 	done      chan struct{} // closed when the writer is gone
@@ -107,7 +112,9 @@ func New(store Store, o Options) *Actor {
 	}
 	a.Methods = protocol.Methods{Handler: a}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.pipeline = newPipeline()
 	a.wg.Go(a.write)
+	a.wg.Go(a.sync)
 	a.wg.Go(a.takeIn)
 	for range o.Readers {
 		a.wg.Go(a.read)
@@ -193,6 +200,7 @@ func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
 	}
 	select {
 	case a.mailbox <- r:
+		a.pipeline.came(len(a.mailbox))
 		return nil
 	default:
 	}
@@ -200,6 +208,7 @@ func (a *Actor) start(ctx context.Context, r *protocol.Request) error {
 	defer a.stats.blocked.Add(-1)
 	select {
 	case a.mailbox <- r:
+		a.pipeline.came(len(a.mailbox))
 		return nil
 	case <-ctx.Done():
 		a.release(r)

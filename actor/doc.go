@@ -13,10 +13,13 @@
 //	workers ── Requests() ─▶ intake ─┘         wait for the store's write lock
 //	                                           take what else is waiting, bounded by count and bytes
 //	                                           apply, one commit
+//	                                                │
+//	                                           syncing: make it durable
 //	                                           answer everyone ──▶ reply channels
 //	callers ── loads, lists ──▶ store readers, on the caller's own goroutine
 //
-// No timer forms the batches: while one commit is being synced, the next batch fills. A request counts as taken only
+// No timer forms the batches: while one commit is being synced, the next batch fills, and with many callers is applied, too;
+// see pipeline.go. A request counts as taken only
 // once the lock is held; until then its caller may leave and is told "not applied", after that "outcome unknown".
 //
 // # Stopping

@@ -26,11 +26,13 @@ func TestMain(m *testing.M) {
 // hang bounds what would otherwise block for ever if the code were wrong; nothing is measured with it.
 const hang = time.Minute
 
-// fakeStore applies batches in memory. Each step of Apply can be held up by the test.
+// fakeStore applies batches in memory. Each step of Commit can be held up by the test.
 type fakeStore struct {
-	// onApply, when it is set, is Apply; n counts the calls from 1. It may call the store's own apply.
+	// onApply, when it is set, is Commit; n counts the calls from 1. It may call the store's own apply.
 	onApply func(ctx context.Context, n int, b protocol.Batch) ([]protocol.Reply, error)
-	onRead  func(ctx context.Context, op *protocol.Op) (protocol.Reply, error)
+	// onSync makes the batch durable that call n has committed. Without it, batches are durable when they are committed.
+	onSync func(n int) error
+	onRead func(ctx context.Context, op *protocol.Op) (protocol.Reply, error)
 
 	mu       sync.Mutex
 	calls    int
@@ -38,15 +40,20 @@ type fakeStore struct {
 	revision int64
 }
 
-func (f *fakeStore) Apply(ctx context.Context, b protocol.Batch) ([]protocol.Reply, error) {
+func (f *fakeStore) Commit(ctx context.Context, b protocol.Batch) (replies []protocol.Reply, sync func() error, err error) {
 	f.mu.Lock()
 	f.calls++
 	n := f.calls
 	f.mu.Unlock()
 	if f.onApply != nil {
-		return f.onApply(ctx, n, b)
+		replies, err = f.onApply(ctx, n, b)
+	} else {
+		replies = f.apply(b)
 	}
-	return f.apply(b), nil
+	if f.onSync != nil && err == nil {
+		sync = func() error { return f.onSync(n) }
+	}
+	return replies, sync, err
 }
 
 // apply takes the batch and applies it.

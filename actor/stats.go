@@ -14,7 +14,7 @@ func (s *stats) batch(requests, bytes int) {
 	s.batches.Add(1)
 	s.requests.Add(int64(requests))
 	s.bytes.Add(int64(bytes))
-	if n := int64(requests); n > s.largest.Load() { // only the writer stores it
+	if n := int64(requests); n > s.largest.Load() { // one goroutine at a time stores it
 		s.largest.Store(n)
 	}
 }
@@ -22,9 +22,9 @@ func (s *stats) batch(requests, bytes int) {
 // Info is what an actor tells of itself.
 type Info struct {
 	Waiting      int           // requests in the mailbox
-	WaitingBytes int64         // bytes of those, and of the batch in hand, which holds its room until it is answered
+	WaitingBytes int64         // bytes of those, and of what is in hand, which holds its room until it is answered
 	Blocked      int64         // callers that wait for room in the mailbox
-	Working      time.Duration // for how long the writer has had its batch in hand; 0 when it has none
+	Working      time.Duration // for how long the writer has had a batch in hand, or waits for one to be synced; 0 when it has none
 	Batches      int64         // transactions that were committed
 	Requests     int64         // requests in them
 	Bytes        int64         // bytes of those requests

@@ -12,18 +12,21 @@ import (
 
 // write is the writer goroutine.
 func (a *Actor) write() {
+	var b *batch
 	defer close(a.done)
 	defer a.cancel()
-	b := &batch{a: a}
-	defer a.died(b)
-	for {
-		r := b.held
-		b.held = nil
+	defer a.pipeline.end()
+	defer a.dismissWaiting()
+	defer func() { a.died(recover(), b) }()
+	for !a.dead.Load() {
+		r := a.held
+		a.held = nil
 		if r == nil {
 			if r = a.next(); r == nil {
 				return
 			}
 		}
+		b = a.nextBatch()
 		a.commit(b, r)
 	}
 }
@@ -43,7 +46,7 @@ func (a *Actor) next() *protocol.Request {
 	}
 }
 
-// commit applies the request, and what else is waiting, in one transaction, and answers.
+// commit applies the request, and what else is waiting, in one transaction, and answers, or leaves that to who syncs.
 func (a *Actor) commit(b *batch, first *protocol.Request) {
 	a.working.Store(a.now())
 	defer a.working.Store(0)
@@ -51,7 +54,7 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 	a.gather()
 	// Those that wait from now on share the fate of this attempt to get the lock; later ones have a budget of their own.
 	earlier := len(a.mailbox)
-	replies, err := a.store.Apply(a.ctx, b)
+	replies, sync, err := a.store.Commit(a.ctx, b)
 	if errors.Is(err, protocol.CodeLocked) {
 		a.waited(a.now())
 	}
@@ -65,8 +68,11 @@ func (a *Actor) commit(b *batch, first *protocol.Request) {
 	case len(replies) != len(b.taken):
 		panic(fmt.Sprintf("actor: %d replies for %d requests", len(replies), len(b.taken)))
 	default:
-		b.answer(replies)
+		b.replies, b.sync = replies, sync
+		a.complete(b)
+		return
 	}
+	a.pipeline.give(b)
 }
 
 // gather lets those callers who can run ask before the batch begins, above all those whom the last one has just answered:
@@ -105,21 +111,25 @@ func (a *Actor) dismiss(r *protocol.Request, err error) {
 	r.Answer(protocol.Reply{Err: err})
 }
 
-// died runs when the writer ends. After a panic nobody may be left waiting: what was taken has an unknown outcome,
-// everything else was not applied.
-func (a *Actor) died(b *batch) {
-	defect := recover()
+// dismissWaiting answers whoever is left when the writer ends.
+func (a *Actor) dismissWaiting() {
+	if a.held != nil {
+		a.dismiss(a.held, errClosing())
+	}
+	a.failWaiting(cap(a.mailbox), errClosing())
+}
+
+// died comes after a panic, with a batch that was taken. Nobody may be left waiting: what was taken has an unknown outcome,
+// and everything else is not applied.
+func (a *Actor) died(defect any, b *batch) {
 	if defect == nil {
 		return
 	}
 	a.opts.Logger.Error().Interface("panic", defect).Bytes("stack", debug.Stack()).Msg("the writer has died of a defect")
+	a.dead.Store(true)
 	a.lockWait.Store(0)
 	a.closeOnce.Do(func() { close(a.closing) })
 	b.fail(protocol.Errorf(protocol.CodeUnknown, "the writer has died of a defect while the change was being committed"))
-	if b.held != nil {
-		a.dismiss(b.held, errClosing())
-	}
-	a.failWaiting(cap(a.mailbox), errClosing())
 }
 
 // batch is the requests that the writer has in hand. It is a [protocol.Batch].
@@ -128,10 +138,13 @@ type batch struct {
 	waiting []*protocol.Request // not taken: their callers may still leave
 	taken   []*protocol.Request
 	ops     []*protocol.Op
-	bytes   int               // of those two
-	takenAt int64             // when they were taken, by now()
-	filled  int               // how many came out of the mailbox after the first
-	held    *protocol.Request // came out of the mailbox, but is too large for this batch
+	bytes   int              // of those two
+	takenAt int64            // when they were taken, by now()
+	filled  int              // how many came out of the mailbox after the first
+	limit   int              // how many it may have
+	alone   bool             // the writer syncs it by itself
+	replies []protocol.Reply // once it is committed
+	sync    func() error     // makes it durable then; nil when it is
 }
 
 func (b *batch) reset(first *protocol.Request) {
@@ -147,6 +160,7 @@ func (b *batch) forget() {
 	clear(b.taken)
 	clear(b.ops)
 	b.waiting, b.taken, b.ops = b.waiting[:0], b.taken[:0], b.ops[:0]
+	b.replies, b.sync = nil, nil
 }
 
 // Asking notes since when, and how often, the lock has been asked for, for those who give up meanwhile.
@@ -159,6 +173,7 @@ func (b *batch) Asking(attempt int) {
 func (b *batch) Take() []*protocol.Op {
 	b.takenAt = b.a.now()
 	b.a.waited(b.takenAt)
+	b.limit, b.alone = b.a.pipeline.share(len(b.waiting)+len(b.a.mailbox), b.a.opts.Batch)
 	b.fill()
 	for _, r := range b.waiting {
 		if !r.Take() {
@@ -180,13 +195,13 @@ func (b *batch) left(r *protocol.Request) {
 
 // fill takes requests out of the mailbox, without waiting, until the batch is full.
 func (b *batch) fill() {
-	for b.held == nil && len(b.waiting) < b.a.opts.Batch && b.bytes < b.a.opts.BatchBytes {
+	for b.a.held == nil && len(b.waiting) < b.limit && b.bytes < b.a.opts.BatchBytes {
 		select {
 		case r := <-b.a.mailbox:
 			b.filled++
 			size := r.Op().Size()
 			if b.bytes+size > b.a.opts.BatchBytes {
-				b.held = r
+				b.a.held = r
 				return
 			}
 			b.waiting = append(b.waiting, r)
@@ -211,11 +226,11 @@ func (b *batch) Release() {
 }
 
 // answer gives every request its reply.
-func (b *batch) answer(replies []protocol.Reply) {
+func (b *batch) answer() {
 	b.committed()
 	for i, r := range b.taken {
 		b.a.release(r)
-		r.Answer(replies[i])
+		r.Answer(b.replies[i])
 	}
 	b.forget()
 }
