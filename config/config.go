@@ -52,6 +52,7 @@ type Store struct {
 	HotBytes   int64  `koanf:"hot_bytes"`   // states kept in memory for loads; 0 = none
 	WALBytes   int64  `koanf:"wal_bytes"`   // the write-ahead log is brought into the file when it has grown so large
 	WALWrites  string `koanf:"wal_writes"`  // gathered or plain
+	Commits    string `koanf:"commits"`     // pipelined or plain
 }
 
 // Actor bounds what waits for the writer and what it does at once.

@@ -79,7 +79,7 @@ func TestLoad_GoodFiles(t *testing.T) {
 
 func allKeys() config.Config {
 	return config.Config{
-		Store: config.Store{Path: "/var/lib/stated/stated.db", Durability: "off", Readers: 4, CacheBytes: 128 << 20, WALBytes: 32 << 20, WALWrites: "plain"},
+		Store: config.Store{Path: "/var/lib/stated/stated.db", Durability: "off", Readers: 4, CacheBytes: 128 << 20, WALBytes: 32 << 20, WALWrites: "plain", Commits: "plain"},
 		Actor: config.Actor{Mailbox: 1000, MailboxBytes: 100_000_000, Batch: 16, BatchBytes: 1_000_000},
 		Limits: config.Limits{
 			StateBytes: 1_000_000, RequestBytes: 64 << 20, InflightBytes: 1_000_000_000, OutputBytes: 1 << 30,

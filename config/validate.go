@@ -77,6 +77,7 @@ func (l *loader) validateStore(s Store) {
 	}
 	l.oneOf("store.durability", s.Durability, "full", "normal", "off")
 	l.oneOf("store.wal_writes", s.WALWrites, "gathered", "plain")
+	l.oneOf("store.commits", s.Commits, "pipelined", "plain")
 	l.count("store.readers", s.Readers, 0, 1024)
 	l.size("store.cache_bytes", s.CacheBytes, minCacheBytes, maxBytes)
 	l.size("store.hot_bytes", s.HotBytes, 0, maxBytes)

@@ -191,7 +191,7 @@ func observation(get func(string) string) bench.Observation {
 	}
 	return bench.Observation{
 		Durability: get("durability"), Batches: number("batches"), Requests: number("batch_requests"),
-		DBBytes: number("db_bytes"), WALBytes: number("wal_bytes"), Resident: number("resident_bytes"),
+		Syncs: number("commit_syncs"), DBBytes: number("db_bytes"), WALBytes: number("wal_bytes"), Resident: number("resident_bytes"),
 	}
 }
 
@@ -228,7 +228,7 @@ func (t *benchTarget) openFile(ctx context.Context, c config.Config) (_ *opened,
 		info, counts := s.Info(), a.Info()
 		return bench.Observation{
 			Durability: string(info.Durability), Batches: counts.Batches, Requests: counts.Requests,
-			DBBytes: info.DBBytes, WALBytes: info.WALBytes, Resident: residentBytes(),
+			Syncs: info.Syncs, DBBytes: info.DBBytes, WALBytes: info.WALBytes, Resident: residentBytes(),
 		}, nil
 	}
 	return o, nil

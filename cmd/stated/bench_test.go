@@ -97,13 +97,13 @@ func TestDescribeBench(t *testing.T) {
 
 func TestObservation(t *testing.T) {
 	info := map[string]string{
-		"durability": "full", "batches": "3", "batch_requests": "9", "db_bytes": "4096", "wal_bytes": "5", "resident_bytes": "6",
+		"durability": "full", "batches": "3", "batch_requests": "9", "commit_syncs": "2", "db_bytes": "4096", "wal_bytes": "5", "resident_bytes": "6",
 	}
-	want := bench.Observation{Durability: "full", Batches: 3, Requests: 9, DBBytes: 4096, WALBytes: 5, Resident: 6}
+	want := bench.Observation{Durability: "full", Batches: 3, Requests: 9, Syncs: 2, DBBytes: 4096, WALBytes: 5, Resident: 6}
 	if got := observation(func(key string) string { return info[key] }); got != want {
 		t.Errorf("INFO: got %+v, want %+v", got, want)
 	}
-	members := map[string]any{"durability": "full", "batches": 3.0, "batch_requests": 9.0, "db_bytes": 4096.0, "wal_bytes": 5.0, "resident_bytes": 6.0}
+	members := map[string]any{"durability": "full", "batches": 3.0, "batch_requests": 9.0, "commit_syncs": 2.0, "db_bytes": 4096.0, "wal_bytes": 5.0, "resident_bytes": 6.0}
 	if got := observation(func(key string) string { return text(members[key]) }); got != want {
 		t.Errorf("/v1/info: got %+v, want %+v", got, want)
 	}

@@ -215,7 +215,7 @@ func storeOptions(c config.Config) store.Options {
 	return store.Options{
 		Durability: store.Durability(c.Store.Durability), Readers: c.Store.Readers, CacheBytes: c.Store.CacheBytes,
 		HotBytes: hotBytes(c.Store.HotBytes), WALBytes: c.Store.WALBytes, WALWrites: store.WALWrites(c.Store.WALWrites),
-		ReplyBytes: c.Limits.OutputBytes, LockTimeout: c.Timeouts.StateStoreLock,
+		Commits: store.Commits(c.Store.Commits), ReplyBytes: c.Limits.OutputBytes, LockTimeout: c.Timeouts.StateStoreLock,
 		Retry: store.Retry{
 			Max: c.Timeouts.StateStoreRetryMax, Base: c.Timeouts.StateStoreRetryBase,
 			MaxDelay: c.Timeouts.StateStoreRetryMaxDelay, Jitter: c.Timeouts.StateStoreRetryJitter,

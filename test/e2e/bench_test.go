@@ -78,7 +78,8 @@ func (r *benchReport) want(t *testing.T, workload string) {
 	if s == nil {
 		t.Fatalf("%s: nothing of the store", workload)
 	}
-	if s.Durability != "full" || s.Fsyncs != s.Commits || (s.Commits == 0) != (workload == "load") || s.DBBytes <= 0 || s.WALBytes <= 0 {
+	// One sync may cover two commits, and begin just before the figures are asked for.
+	if s.Durability != "full" || s.Fsyncs > s.Commits+1 || s.Fsyncs < s.Commits/2 || (s.Commits == 0) != (workload == "load") || s.DBBytes <= 0 || s.WALBytes <= 0 {
 		t.Errorf("%s: the store tells %+v", workload, *s)
 	}
 }

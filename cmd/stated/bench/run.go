@@ -22,6 +22,7 @@ type Observation struct {
 	Durability string
 	Batches    int64 // transactions that it has committed
 	Requests   int64 // requests in them
+	Syncs      int64 // syncs of the log that made them durable
 	DBBytes    int64
 	WALBytes   int64
 	Resident   int64 // memory of the process that has the store; 0 = not known
