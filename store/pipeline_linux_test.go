@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -381,6 +382,47 @@ func TestOpen_SettlesLog(t *testing.T) {
 	}
 	for _, id := range []string{"a", "b", "c"} {
 		if _, err := load(t, s, id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestMoved_LogBesideReader: the log is removed while another process reads from it. Nothing is appended behind what is gone,
+// where nobody would find it: changes are refused until that read has ended.
+func TestMoved_LogBesideReader(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpenUnchecked(t, path, durable())
+	mustApply(t, s, save("before", "1"))
+	outside := mustOutsider(t, path)
+	mustQuery[int](t, outside, "SELECT count(*) FROM agent_state")
+	if err := os.Remove(path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	s.OnSync(func(run func() error) error {
+		mustExec(t, outside, "BEGIN")
+		mustQuery[int](t, outside, "SELECT count(*) FROM agent_state")
+		return run()
+	})
+	_, err := s.Apply(t.Context(), batchOf(save("doubt", "1")))
+	s.OnSync(nil)
+	wantCode(t, err, protocol.CodeUnknown)
+	eventually(t, "changes are refused for the reader", func() bool {
+		_, err := s.Apply(t.Context(), batchOf(save("early", "1")))
+		wantCode(t, err, protocol.CodeUnavailable)
+		return err == nil || strings.Contains(err.Error(), "another process still reads from it")
+	})
+	mustExec(t, outside, "COMMIT")
+	mustRecover(t, s)
+	mustApply(t, s, save("after", "1"))
+	copied := tempDB(t) // what the next start would find, were this process killed now
+	for _, ending := range []string{"", "-wal"} {
+		if err := os.WriteFile(copied+ending, must(os.ReadFile(path+ending)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := mustOpen(t, copied, durable())
+	for _, id := range []string{"before", "after"} {
+		if _, err := load(t, again, id); err != nil {
 			t.Error(err)
 		}
 	}

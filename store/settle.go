@@ -19,7 +19,11 @@ func (s *Store) settleLog(ctx context.Context, w *writer) error {
 	if err != nil {
 		return fileError(err)
 	}
-	if err = w.conn.inTransaction(ctx, func() error { return rewriteLog(ctx, w.conn, f) }); err == nil {
+	err = w.conn.inTransaction(ctx, func() error { return rewriteLog(ctx, w.conn, f) })
+	if errors.Is(err, errLogGone) {
+		err = restartLog(ctx, w.conn)
+	}
+	if err == nil {
 		err = fileError(fdatasync(f))
 	}
 	if err != nil || !s.pipe.on {
@@ -29,6 +33,9 @@ func (s *Store) settleLog(ctx context.Context, w *writer) error {
 	return nil
 }
 
+// errLogGone says that the log does not have what its index counts, and that all of that is in the database.
+var errLogGone = errors.New("the log was removed, and is needed no more")
+
 // rewriteLog writes again what the index of the log counts. Where the index cannot be seen it leaves that out.
 func rewriteLog(ctx context.Context, c *conn, f *os.File) error {
 	index := c.Index()
@@ -36,31 +43,39 @@ func rewriteLog(ctx context.Context, c *conn, f *os.File) error {
 		return nil
 	}
 	header, _ := index.Header()
-	if header.Frames() == 0 {
+	want := header.Frames()
+	if want == 0 {
 		return nil
 	}
 	l, err := newLogReader(f)
-	if err != nil {
-		return fileError(err)
+	if err == nil && l.pageSize > 0 {
+		err = l.copyHeader(f)
 	}
-	if l.pageSize == 0 {
-		return lostFrames(f, 0, header.Frames())
-	}
-	if err := l.copyHeader(f); err != nil {
-		return fileError(err)
-	}
-	for l.frames < header.Frames() && ctx.Err() == nil {
+	for err == nil && l.pageSize > 0 && l.frames < want && ctx.Err() == nil {
 		at := l.offset()
 		if !l.next() || !l.fits {
-			return errors.Join(fileError(l.err), lostFrames(f, l.frames, header.Frames()))
+			break
 		}
-		if _, err := f.WriteAt(l.frame, at); err != nil {
-			return fileError(err)
-		}
+		_, err = f.WriteAt(l.frame, at)
 	}
-	return ctx.Err()
+	switch {
+	case err != nil, ctx.Err() != nil:
+		return errors.Join(fileError(err), ctx.Err())
+	case l.err != nil:
+		return fileError(l.err)
+	case l.pageSize > 0 && l.frames == want && l.fits:
+		return nil
+	case index.Copied() == want:
+		return errLogGone
+	}
+	return protocol.Errorf(protocol.CodeCorrupt, "%s: committed changes are lost: not all of its %d pages can be used", f.Name(), want)
 }
 
-func lostFrames(f *os.File, found, want int) error {
-	return protocol.Errorf(protocol.CodeCorrupt, "%s: committed changes are lost: %d of %d pages can be used", f.Name(), found, want)
+// restartLog has the next commit begin the log anew. Behind pages that are gone nothing would be found after a crash.
+func restartLog(ctx context.Context, c *conn) error {
+	state, err := c.checkpoint(ctx, "RESTART")
+	if err == nil && state.busy {
+		err = protocol.Errorf(protocol.CodeUnavailable, "the write-ahead log was removed, and another process still reads from it: end that one")
+	}
+	return err
 }

@@ -66,7 +66,10 @@ func (c *Conn) Published() IndexHeader { return c.gathering().published }
 
 // Index is the index of a log, as the connection that it came from has it in memory. It must not be used any more when that
 // connection is closed. It may be used by any number of goroutines.
-type Index struct{ header *[6]atomic.Uint64 }
+type Index struct {
+	header *[6]atomic.Uint64
+	copied *atomic.Uint32
+}
 
 // Index gives the index of the log that the connection has read from; nil where it cannot be seen.
 func (c *Conn) Index() *Index {
@@ -74,8 +77,12 @@ func (c *Conn) Index() *Index {
 	if g == nil || g.index == 0 {
 		return nil
 	}
-	return &Index{at[[6]atomic.Uint64](g.index)}
+	return &Index{at[[6]atomic.Uint64](g.index), at[atomic.Uint32](g.index + 2*unsafe.Sizeof(IndexHeader{}))}
 }
+
+// Copied gives how many frames of the log are in the database (nBackfill). Somebody must hold a lock that keeps the file from
+// being cut.
+func (i *Index) Copied() int { return int(i.copied.Load()) }
 
 // Header reads the header; false when it cannot be read, as where somebody has cut the file. It may be torn: half of it from
 // before a commit, half from after. Such a one equals no other.
