@@ -26,7 +26,8 @@ func (s *Store) Apply(ctx context.Context, batch protocol.Batch) ([]protocol.Rep
 //
 // No reply may be given away before sync has returned: it blocks until a crash can take back neither the batch nor anything
 // that it has seen, and gives UNKNOWN when that may happen. It is nil when all of that is durable already, and always with
-// CommitsPlain. It may be called by another goroutine, while the next batch is committed; it must be called.
+// CommitsPlain. It may be called by another goroutine, while the next batch is committed; it must be called, and until then
+// reads of what the batch has changed, lists and transactions block.
 //
 // Commit blocks while other processes hold the lock, within the retry budget or until ctx ends; ctx does not interrupt a
 // transaction that has begun. An error concerns the whole batch and says by its code whether it was not applied
@@ -58,7 +59,7 @@ func (s *Store) Commit(ctx context.Context, batch protocol.Batch) (replies []pro
 	if err != nil && ctx.Err() == nil {
 		err = s.judge(err)
 	}
-	if c := s.pipe.last.Load(); c != nil && err == nil {
+	if c := s.pipe.last.Load(); c != nil && err == nil && len(replies) > 0 {
 		sync = func() error { return s.sync(c) }
 	}
 	return replies, sync, ended(ctx, err)
@@ -106,9 +107,10 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 	return replies, nil
 }
 
-// commit makes the transaction visible, and with CommitsPlain durable.
+// commit makes the transaction visible, and durable too unless commits are pipelined. Where nothing was changed there is
+// nothing to sync. A trigger of somebody else may change a row and leave its revision, by which reads tell what is durable.
 func (s *Store) commit(batch protocol.Batch) error {
-	if !s.pipe.on || s.w.counter == s.w.base { // nothing was changed: there is nothing to sync
+	if !s.pipe.on || s.w.foreign || s.w.counter == s.w.base {
 		if _, err := s.w.commit.run(); err != nil {
 			return s.commitFailed(batch, err)
 		}
@@ -119,19 +121,27 @@ func (s *Store) commit(batch protocol.Batch) error {
 	}
 	c, err := s.pipe.begin(s.w.counter)
 	if err != nil {
+		if s.hot != nil {
+			s.hot.forget()
+		}
 		err = s.rollback(err)
 		batch.Release()
 		return err
 	}
-	s.w.conn.LeaveSync(true)
-	_, err = s.w.commit.run()
-	s.w.conn.LeaveSync(false)
-	if err != nil {
+	if err := s.commitUnsynced(); err != nil {
 		s.pipe.withdraw(c)
 		return s.commitFailed(batch, err)
 	}
 	s.pipe.committed(c)
 	return nil
+}
+
+func (s *Store) commitUnsynced() error {
+	conn := s.w.conn
+	conn.LeaveSync(true)
+	defer conn.LeaveSync(false)
+	_, err := s.w.commit.run()
+	return err
 }
 
 // lock begins a transaction that may write, and learns what other processes have done since the last one.

@@ -211,11 +211,23 @@ func (w *wal) ask(ctx context.Context, mode string) (logState, error) {
 
 // connect opens the connection in the background, if there is none.
 func (w *wal) connect(ctx context.Context, s *Store) error {
+	w.mu.Lock()
+	connected := w.conn != nil
+	w.mu.Unlock()
+	if connected {
+		return nil
+	}
+	// An error in writing the log may have been told to the connection that is gone, and is not told to a new one.
+	if c := s.pipe.last.Load(); c != nil {
+		if err := s.pipe.sync(c); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.conn != nil {
+	if w.conn != nil || s.pipe.isBroken() { // the log has to be settled first
 		return nil
 	}
 	if err := s.identity.check(); err != nil {

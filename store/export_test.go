@@ -116,6 +116,20 @@ func (s *Store) FailProbes(err error) {
 	}
 }
 
+// CheckpointConn connects for checkpoints in the background, and reports whether there is a connection.
+func (s *Store) CheckpointConn(ctx context.Context) (bool, error) {
+	err := s.wal.connect(ctx, s)
+	s.wal.mu.Lock()
+	defer s.wal.mu.Unlock()
+	return s.wal.conn != nil, err
+}
+
+// CloseCheckpointConn closes it, as an error of a checkpoint does.
+func (s *Store) CloseCheckpointConn() error { return s.wal.close() }
+
+// SyncLast syncs the newest commit that is not durable, though it may be in the middle of being made.
+func (s *Store) SyncLast() error { return s.pipe.sync(s.pipe.last.Load()) }
+
 // OnSync puts f in place of each sync of a pipelined commit; run is what it is in place of.
 func (s *Store) OnSync(f func(run func() error) error) {
 	s.pipe.syncing.Lock()

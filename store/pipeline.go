@@ -59,7 +59,7 @@ func (p *pipeline) opened(log *os.File, is identity, revision int64) {
 	p.last.Store(nil)
 }
 
-// close syncs what is open, and gives the log up.
+// close syncs what is open, and gives the log up. A commit that is not visible by now never will be: its writer has panicked.
 func (p *pipeline) close() error {
 	p.syncing.Lock()
 	defer p.syncing.Unlock()
@@ -69,9 +69,20 @@ func (p *pipeline) close() error {
 	if n := p.visible(); n > 0 {
 		p.settle(n, p.persist())
 	}
+	p.abandon()
 	f := p.log
 	p.log = nil
 	return f.Close()
+}
+
+func (p *pipeline) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.open {
+		c.err = protocol.Errorf(protocol.CodeUnknown, "the commit was not completed")
+		close(c.done)
+	}
+	p.open = nil
 }
 
 // begin comes before a COMMIT that leaves the counter at revision.
@@ -85,6 +96,12 @@ func (p *pipeline) begin(revision int64) (*commit, error) {
 	p.open = append(p.open, c)
 	p.last.Store(c)
 	return c, nil
+}
+
+func (p *pipeline) isBroken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broken != nil
 }
 
 // committed says that the COMMIT has succeeded.
@@ -170,17 +187,24 @@ func (p *pipeline) persist() error {
 	return nil
 }
 
-// settle enters the outcome of a sync that has covered the first n commits. When it failed, all of them are in doubt.
+// settle enters the outcome of a sync that has covered the first n commits. When it failed, all of them are in doubt, and those
+// that it has not covered, too.
 func (p *pipeline) settle(n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	covered := n
 	if err != nil {
 		p.broken, n = err, len(p.open)
 		p.failing(err)
 	}
-	for _, c := range p.open[:n] {
-		if c.err = err; err == nil {
+	for i, c := range p.open[:n] {
+		switch {
+		case err == nil:
 			p.durable.Store(c.revision)
+		case i < covered:
+			c.err = err
+		default: // whatever the reason was: it is durable nowhere
+			c.err = protocol.Errorf(protocol.CodeUnknown, "the sync ahead of the commit has failed: %v", err)
 		}
 		close(c.done)
 	}

@@ -248,10 +248,9 @@ func TestRead_Withdrawn(t *testing.T) {
 		s.InCommit(func() error {
 			reading = inBackground(func() error { _, err := s.Read(t.Context(), must1(protocol.Load("a"))); return err })
 			mustWait(t, "a read beside a commit", reading)
-			return store.DriverError(13, "database or disk is full")
+			return store.DriverError(5, "database is locked") // it is tried again
 		})
-		_, _, err := s.Commit(t.Context(), batchOf(save("b", "1")))
-		wantCode(t, err, protocol.CodeFull)
+		mustCommit(t, s, save("b", "1"))
 		mustWait(t, "the read", reading)
 		synced := inBackground(sync)
 		mustWait(t, "the sync", synced)
@@ -349,6 +348,120 @@ func TestSync_BesideCommit(t *testing.T) {
 	if err := sync2(); err != nil || syncs != 2 {
 		t.Errorf("%d syncs, %v", syncs, err)
 	}
+}
+
+// TestSync_NoCheckpoint: after a sync that has failed no checkpoint is made until the log is settled: a new descriptor would
+// not be told of the error, and what the disk does not have would be copied into the database.
+func TestSync_NoCheckpoint(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpenUnchecked(t, path, durable())
+	failing := errors.New("input/output error")
+	_, sync := mustCommit(t, s, save("a", "1"))
+	outside := mustOutsider(t, path)
+	mustExec(t, outside, "BEGIN IMMEDIATE") // keeps the log from being settled
+	if err := s.CloseCheckpointConn(); err != nil {
+		t.Fatal(err)
+	}
+	s.OnSync(func(func() error) error { return failing })
+	if ok, err := s.CheckpointConn(t.Context()); ok || protocol.CodeOf(err) != protocol.CodeUnknown {
+		t.Errorf("connected before the log was synced: %t, %v", ok, err)
+	}
+	wantCode(t, sync(), protocol.CodeUnknown)
+	eventually(t, "the connection is closed", func() bool { return s.Info().Health.State != store.StateOK })
+	if ok, _ := s.CheckpointConn(t.Context()); ok {
+		t.Error("connected before the log was settled")
+	}
+	mustExec(t, outside, "ROLLBACK")
+	mustRecover(t, s)
+	if ok, err := s.CheckpointConn(t.Context()); !ok || err != nil {
+		t.Errorf("not connected: %v", err)
+	}
+}
+
+// TestSync_NoCheckpointBehind is the same where the sync fails while the maintenance goroutine waits for the writer.
+func TestSync_NoCheckpointBehind(t *testing.T) {
+	s := mustOpenUnchecked(t, tempDB(t), durable())
+	if err := s.CloseCheckpointConn(); err != nil {
+		t.Fatal(err)
+	}
+	connected := make(chan bool)
+	s.InCommit(func() error {
+		synced := make(chan struct{})
+		s.OnSync(func(run func() error) error { defer close(synced); return run() })
+		go func() {
+			ok, _ := s.CheckpointConn(t.Context())
+			connected <- ok
+		}()
+		<-synced // from here on it waits for the writer
+		s.OnSync(func(func() error) error { return errors.New("input/output error") })
+		wantCode(t, s.SyncLast(), protocol.CodeUnknown)
+		return nil
+	})
+	_, sync := mustCommit(t, s, save("a", "1"))
+	if <-connected {
+		t.Error("connected before the log was settled")
+	}
+	s.OnSync(nil)
+	wantCode(t, sync(), protocol.CodeUnknown)
+	eventually(t, "what is in doubt was written once more", func() bool {
+		_, err := load(t, s, "a")
+		return err == nil
+	})
+}
+
+// TestSync_MovedBeside: the file is moved while a sync is out and the next batch has been committed. What that sync has
+// covered is durable, in the file that was moved; the next batch is not, and no read shows it.
+func TestSync_MovedBeside(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpenUnchecked(t, path, durable())
+	_, sync1 := mustCommit(t, s, save("a", "1"))
+	var sync2 func() error
+	s.OnSync(func(run func() error) error {
+		_, sync2 = mustCommit(t, s, save("b", "1"))
+		if err := os.Rename(path, path+".moved"); err != nil {
+			t.Error(err)
+		}
+		return run()
+	})
+	wantCode(t, sync1(), protocol.CodeUnknown)
+	s.OnSync(nil)
+	wantCode(t, sync2(), protocol.CodeUnknown)
+	_, err := load(t, s, "b")
+	wantCode(t, err, protocol.CodeIO)
+	if err := os.Rename(path+".moved", path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what is in doubt was written once more", func() bool {
+		_, a := load(t, s, "a")
+		_, b := load(t, s, "b")
+		return a == nil && b == nil
+	})
+}
+
+// TestCommit_Foreign: beside triggers of somebody else commits are plain.
+func TestCommit_Foreign(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, durable())
+	mustExec(t, mustOutsider(t, path), "CREATE TRIGGER theirs AFTER UPDATE ON agent_state BEGIN SELECT 1; END")
+	if _, sync := mustCommit(t, s, save("a", "1")); sync != nil {
+		t.Error("the commit is not durable")
+	}
+}
+
+// TestCommit_Panics: a panic in COMMIT leaves nobody waiting behind Close.
+func TestCommit_Panics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpenUnchecked(t, tempDB(t), durable())
+		s.InCommit(func() error { panic("a defect") })
+		func() {
+			defer func() { _ = recover() }()
+			mustCommit(t, s, save("a", "1"))
+		}()
+		reading := inBackground(func() error { _, err := s.Read(t.Context(), must1(protocol.Count(""))); return err })
+		mustWait(t, "a read behind the commit", reading)
+		mustClose(t, s)
+		mustEnd(t, "the read", reading, protocol.CodeIO)
+	})
 }
 
 // TestClose_Unsynced: what was committed is synced before the file is closed.

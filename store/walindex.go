@@ -7,7 +7,7 @@ import (
 )
 
 // logIndex is what the -shm file says of the log (https://www.sqlite.org/walformat.html#the_wal_index_file_format). It
-// is written after a commit was synced, so that it counts no page which a power cut may have torn.
+// is written after a commit was synced, so that it counts no page which a power cut may have torn; but see unsyncedBehind.
 type logIndex struct {
 	salts  uint64 // of the log that it is about
 	frames int    // pages in it, up to the last commit

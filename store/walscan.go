@@ -14,16 +14,16 @@ import (
 // This file looks at a write-ahead log before SQLite does. When a program was killed, SQLite takes the log as far as
 // its checksums fit, and what is behind the first frame that does not fit is gone without a word: it cannot tell a bit
 // that has flipped from a commit that a power cut has torn (https://www.sqlite.org/fileformat2.html#walformat). Two
-// things can tell. The index of the log, the -shm, counts a commit only after the log was synced, so all that it counts
-// must be there. And a transaction is begun only after the one before it was synced, so a whole one behind a broken one
-// was there when that was not yet broken.
+// things can tell. With plain commits, the index of the log, the -shm, counts a commit only after the log was synced, so all
+// that it counts must be there; and a transaction is begun only after the one before it was synced, so a whole one behind a
+// broken one was there when that was not yet broken.
 //
 // Where commits are pipelined, a few may not be synced when the power is cut. Then an index from before says nothing of
 // them, and that many may be whole behind a broken one. (After a kill the index says as much as ever.)
 
 // unsyncedBehind is how many commits may be whole behind one that a power cut has torn, where commits are pipelined: the
-// others of the pipeline, and one by another process, or of the store's own housekeeping, that is being synced.
-const unsyncedBehind = unsynced - 1 + 1
+// others of the pipeline, and one more, by another process or of the store's own housekeeping, that is being synced.
+const unsyncedBehind = (unsynced - 1) + 1
 
 // logDamage says what of a log cannot be used.
 type logDamage struct {

@@ -16,7 +16,7 @@ import (
 // It relies on this of SQLite, as of gatherVersion; TestGather_Assumptions looks:
 //
 //   - At synchronous=FULL a commit syncs the log behind its last frame and before it becomes visible (sqlite3WalFrames). So
-//     a write that fails is the error of that sync, and of the COMMIT that caused it.
+//     a write that fails is the error of that sync, and of the COMMIT that caused it, also where LeaveSync has it write alone.
 //   - That sync is the only one of a COMMIT, but for one behind the header of a log that begins anew, in front of its frames.
 //   - Whatever makes a commit visible passes xShmBarrier behind the last frame (walIndexWriteHdr). Should anything be left
 //     by then it is written there, but that cannot fail aloud: so nothing is gathered below synchronous=FULL.
