@@ -57,9 +57,9 @@ func (a *Actor) awaitEnough() {
 	p := &a.pipeline
 	defer p.enough.Store(0)
 	for {
-		ahead := p.ahead.Load()
-		p.enough.Store(ahead)
-		if int64(len(a.mailbox)) >= ahead {
+		enough := min(p.ahead.Load(), int64(cap(a.mailbox)))
+		p.enough.Store(enough)
+		if int64(len(a.mailbox)) >= enough {
 			return
 		}
 		select {
@@ -70,7 +70,7 @@ func (a *Actor) awaitEnough() {
 	}
 }
 
-// came says that so many requests are in the mailbox.
+// came says that so many requests are in the mailbox. It may come too late to count; the batch ahead wakes the writer anyway.
 func (p *pipeline) came(waiting int) {
 	if enough := p.enough.Load(); enough != 0 && int64(waiting) >= enough {
 		p.notify()

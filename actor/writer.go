@@ -25,6 +25,10 @@ func (a *Actor) write() {
 			if r = a.next(); r == nil {
 				return
 			}
+			if a.dead.Load() {
+				a.held = r
+				return
+			}
 		}
 		b = a.nextBatch()
 		a.commit(b, r)
