@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stated/stated/protocol"
@@ -97,7 +98,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 	if s.hot != nil {
 		s.hot.committing()
 	}
-	if err := s.commit(batch); err != nil {
+	if err := s.commit(batch, ops); err != nil {
 		return nil, err
 	}
 	s.committed()
@@ -109,7 +110,7 @@ func (s *Store) attempt(ctx context.Context, batch protocol.Batch, number int) (
 
 // commit makes the transaction visible, and durable too unless commits are pipelined. Where nothing was changed there is
 // nothing to sync. A trigger of somebody else may change a row and leave its revision, by which reads tell what is durable.
-func (s *Store) commit(batch protocol.Batch) error {
+func (s *Store) commit(batch protocol.Batch, ops []*protocol.Op) error {
 	if !s.pipe.on || s.w.foreign || s.w.counter == s.w.base {
 		if _, err := s.w.commit.run(); err != nil {
 			return s.commitFailed(batch, err)
@@ -119,7 +120,7 @@ func (s *Store) commit(batch protocol.Batch) error {
 		}
 		return s.inPlace()
 	}
-	c, err := s.pipe.begin(s.w.counter)
+	c, err := s.pipe.begin(s.w.counter, slices.ContainsFunc(ops, removes))
 	if err != nil {
 		if s.hot != nil {
 			s.hot.forget()
@@ -134,6 +135,20 @@ func (s *Store) commit(batch protocol.Batch) error {
 	}
 	s.pipe.committed(c)
 	return nil
+}
+
+// removes reports whether an operation may remove agents.
+func removes(op *protocol.Op) bool {
+	switch op.Kind() {
+	case protocol.KindDelete, protocol.KindClear:
+		return true
+	}
+	for i := range op.Ops() {
+		if removes(&op.Ops()[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Store) commitUnsynced() error {

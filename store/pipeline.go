@@ -28,6 +28,7 @@ type pipeline struct {
 	syncs   atomic.Int64           // how many there were
 	durable atomic.Int64           // every change up to this revision is durable
 	last    atomic.Pointer[commit] // the newest that is not; nil when there is none
+	removed atomic.Pointer[commit] // the newest that may have removed something, durable or not
 
 	mu     sync.Mutex
 	open   []*commit // in their order; the last one may be about to become visible
@@ -57,6 +58,7 @@ func (p *pipeline) opened(log *os.File, is identity, revision int64) {
 	p.log, p.is, p.broken = log, is, nil
 	p.durable.Store(revision)
 	p.last.Store(nil)
+	p.removed.Store(nil)
 }
 
 // close syncs what is open, and gives the log up. A commit that is not visible by now never will be: its writer has panicked.
@@ -85,8 +87,8 @@ func (p *pipeline) abandon() {
 	p.open = nil
 }
 
-// begin comes before a COMMIT that leaves the counter at revision.
-func (p *pipeline) begin(revision int64) (*commit, error) {
+// begin comes before a COMMIT that leaves the counter at revision, and may remove something.
+func (p *pipeline) begin(revision int64, removes bool) (*commit, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.broken != nil {
@@ -95,6 +97,9 @@ func (p *pipeline) begin(revision int64) (*commit, error) {
 	c := &commit{revision: revision, done: make(chan struct{})}
 	p.open = append(p.open, c)
 	p.last.Store(c)
+	if removes {
+		p.removed.Store(c)
+	}
 	return c, nil
 }
 
@@ -124,6 +129,7 @@ func (p *pipeline) withdraw(c *commit) {
 		c.before = p.open[n-1]
 	}
 	p.last.Store(c.before)
+	p.removed.CompareAndSwap(c, c.before)
 	close(c.done)
 }
 
@@ -214,9 +220,9 @@ func (p *pipeline) settle(n int, err error) {
 	}
 }
 
-// wait blocks until every commit is durable that a read which has ended can have seen, or until ctx ends.
-func (p *pipeline) wait(ctx context.Context) error {
-	for c := p.last.Load(); c != nil; c = c.before {
+// wait blocks until a commit is durable, and with it those before, or until ctx ends.
+func (c *commit) wait(ctx context.Context) error {
+	for ; c != nil; c = c.before {
 		select {
 		case <-c.done:
 		case <-ctx.Done():
@@ -247,16 +253,18 @@ func (s *Store) syncFailed(err error) {
 
 // whenDurable gives what was read as soon as no crash can take it back.
 func (s *Store) whenDurable(ctx context.Context, op *protocol.Op, reply protocol.Reply, err error) (protocol.Reply, error) {
-	if s.pipe.last.Load() == nil {
-		return reply, err
-	}
+	seen := s.pipe.last.Load()
 	switch kind := op.Kind(); {
+	case seen == nil:
+		return reply, err
 	case err == nil && (kind == protocol.KindLoad || kind == protocol.KindStat) && reply.Revision <= s.pipe.durable.Load():
 		return reply, nil
-	case err != nil && !errors.Is(err, protocol.CodeNotFound) && !errors.Is(err, protocol.CodeConflict):
+	case errors.Is(err, protocol.CodeNotFound):
+		seen = s.pipe.removed.Load()
+	case err != nil && !errors.Is(err, protocol.CodeConflict):
 		return reply, err
 	}
-	if err := s.pipe.wait(ctx); err != nil {
+	if err := seen.wait(ctx); err != nil {
 		return protocol.Reply{}, err
 	}
 	return reply, err

@@ -195,7 +195,7 @@ func TestRead_Durable(t *testing.T) {
 					}
 				}
 				release, _ := holdSyncs(s)
-				_, sync := mustCommit(t, s, save("new", "2"), del("gone"))
+				_, sync := mustCommit(t, s, save("new", "2"), txn(save("txn", "1"), del("gone")))
 				reads := map[string]protocol.Op{
 					"load": must(protocol.Load("new")), "stat": must(protocol.Stat("new")), "a load of what was deleted": must(protocol.Load("gone")),
 					"list": must(protocol.List("", "", 0)), "scan": must(protocol.Scan(0, 10)), "count": must(protocol.Count("")),
@@ -236,6 +236,32 @@ func TestRead_Durable(t *testing.T) {
 func must1(op protocol.Op, err error) *protocol.Op {
 	op = must(op, err)
 	return &op
+}
+
+// TestRead_Missing: that an agent does not exist is durable as long as no commit that is not has removed any.
+func TestRead_Missing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := mustOpenUnchecked(t, tempDB(t), durable())
+		mustApply(t, s, save("a", "1"))
+		release, _ := holdSyncs(s)
+		missing := func() (bool, error) {
+			return inBackground(func() error { _, err := s.Read(t.Context(), must1(protocol.Load("missing"))); return err })()
+		}
+		for i, c := range []struct {
+			op    protocol.Op
+			waits bool
+		}{{save("a", "2"), false}, {del("a"), true}, {save("a", "3"), false}, {protocol.Clear(), true}, {save("a", "4"), false}} {
+			_, sync := mustCommit(t, s, c.op)
+			if ended, err := missing(); ended == c.waits || ended && protocol.CodeOf(err) != protocol.CodeNotFound {
+				t.Errorf("commit %d: the read has ended: %t, %v", i, ended, err)
+			}
+			synced := inBackground(sync)
+			mustWait(t, "the sync", synced)
+			release <- nil
+			mustEnd(t, "the sync", synced, "")
+		}
+		s.OnSync(nil)
+	})
 }
 
 // TestRead_Withdrawn: a read that waits for a commit which then fails goes on to wait for the one before.
