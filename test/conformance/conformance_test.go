@@ -2,7 +2,6 @@ package conformance_test
 
 import (
 	"context"
-	"flag"
 	"net"
 	"path/filepath"
 	"sync"
@@ -18,9 +17,8 @@ import (
 	"github.com/stated/stated/protocol/resp"
 	"github.com/stated/stated/store"
 	"github.com/stated/stated/test/conformance"
+	"github.com/stated/stated/test/harness"
 )
-
-var seedFlag = flag.Uint64("seed", 0, "repeat the random operations of this seed")
 
 func TestMain(m *testing.M) {
 	// As in a program, before the first file is opened.
@@ -40,11 +38,7 @@ func TestRESP_errors(t *testing.T) { conformance.RunErrors(t, handlerOf(overRESP
 func TestHTTP_errors(t *testing.T) { conformance.RunErrors(t, handlerOf(overHTTP)) }
 
 func TestCompare(t *testing.T) {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("seed %d", seed)
+	seed := harness.Random(t).Uint64()
 	handlers := map[string]protocol.Handler{"actor": inProcess(t).Handler}
 	for name, front := range map[string]front{"RESP": overRESP, "HTTP": overHTTP} {
 		handlers[name] = behind(front)(t).Handler
@@ -57,7 +51,7 @@ func inProcess(tb testing.TB) conformance.Fixture {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "agents.db")
 	// What a power cut would leave is not the business of these tests.
-	s, err := store.Open(tb.Context(), path, store.Options{Readers: 2, Durability: store.DurabilityOff})
+	s, err := store.Open(tb.Context(), path, harness.Settings(store.Options{Readers: 2, Durability: store.DurabilityOff}))
 	if err != nil {
 		tb.Fatal(err)
 	}

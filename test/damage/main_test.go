@@ -39,7 +39,9 @@ func guarded(tb testing.TB) context.Context {
 
 // options do not wait for locks: nobody else has the file.
 func options() store.Options {
-	return store.Options{Readers: 1, LockTimeout: -1, Retry: store.Retry{Max: 1, Base: time.Millisecond, MaxDelay: time.Millisecond}}
+	return harness.Settings(store.Options{
+		Readers: 1, LockTimeout: -1, Retry: store.Retry{Max: 1, Base: time.Millisecond, MaxDelay: time.Millisecond},
+	})
 }
 
 // library opens a file as a program does that links the actor.

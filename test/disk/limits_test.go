@@ -38,7 +38,9 @@ func TestReadOnly_Abort(t *testing.T) {
 		t.Errorf("health %q: %q", h["health"], h["health_reason"])
 	}
 	l.stop()
+	l.unsettled = true
 	l.verify(t, s.Methods) // what is read is what was acknowledged, and no more
+	l.unsettled = false
 	d.Kill()
 	v.again(t)
 	d = harness.Start(t, db)

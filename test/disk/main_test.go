@@ -144,7 +144,7 @@ func bothWays(t *testing.T, size string, test func(t *testing.T, v volume, s ser
 	})
 	t.Run("library", func(t *testing.T) {
 		v := mount(t, size)
-		s, err := store.Open(harness.Guarded(t), v.file("agents.db"), store.Options{WALBytes: 2 << 20})
+		s, err := store.Open(harness.Guarded(t), v.file("agents.db"), harness.Settings(store.Options{WALBytes: 2 << 20}))
 		if err != nil {
 			t.Fatal(err)
 		}

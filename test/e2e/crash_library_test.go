@@ -21,7 +21,7 @@ const crashChildFile = "STATED_TEST_CRASH_CHILD"
 // crashChild saves as a program that links the actor, and prints each acknowledged save, until it is killed.
 func crashChild(db string) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, db, store.Options{})
+	s, err := store.Open(ctx, db, harness.Settings(store.Options{}))
 	if err != nil {
 		fmt.Println("failed", err)
 		return

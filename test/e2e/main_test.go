@@ -48,7 +48,7 @@ func guarded(tb testing.TB) context.Context {
 // library opens a file as a program does that links the actor. It is closed at the end of the test, or by the function.
 func library(tb testing.TB, db string, o store.Options) (a *actor.Actor, closeIt func()) {
 	tb.Helper()
-	s, err := store.Open(guarded(tb), db, o)
+	s, err := store.Open(guarded(tb), db, harness.Settings(o))
 	if err != nil {
 		tb.Fatal(err)
 	}

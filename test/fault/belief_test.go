@@ -11,6 +11,7 @@ import (
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
+	"github.com/stated/stated/test/harness"
 )
 
 // belief is what one worker may expect of the file, by what it was told.
@@ -154,7 +155,7 @@ func look(ctx context.Context, file string, beliefs ...*belief) error {
 }
 
 func lookAt(ctx context.Context, file string, durability store.Durability, beliefs []*belief) error {
-	s, err := store.Open(ctx, file, store.Options{Durability: durability, Readers: 1})
+	s, err := store.Open(ctx, file, harness.Settings(store.Options{Durability: durability, Readers: 1}))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

@@ -36,9 +36,9 @@ func child(file string) int {
 	defer guard.Stop()
 	workers := 0
 	_, _ = fmt.Sscan(os.Getenv(childWorkers), &workers) // not set is 0
-	c := &program{file: file, options: store.Options{
+	c := &program{file: file, options: harness.Settings(store.Options{
 		Durability: store.Durability(os.Getenv(childDurability)), Readers: 2, WALBytes: 1 << 20,
-	}}
+	})}
 	run := c.alone
 	if workers == 0 {
 		runtime.LockOSThread() // SQLite runs here, see the package's comment

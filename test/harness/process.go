@@ -24,7 +24,7 @@ type Command struct {
 	Under []string // a program, with its arguments, that runs this one; as strace -D does
 	Args  []string
 	Stdin io.Reader
-	Env   []string // on top of the test's own environment, out of which STATED_ is taken
+	Env   []string // on top of the test's own environment, out of which STATED_ is taken, but for those of Settings
 	Dir   string   // by default an empty folder
 	// Nobody runs it without root's rights, if the test has them. Folders have to be opened for it with Open.
 	Nobody bool
@@ -59,7 +59,7 @@ func (c Command) prepare(tb testing.TB) *exec.Cmd {
 		Open(tb, c.Dir)
 	}
 	for _, entry := range os.Environ() {
-		if !strings.HasPrefix(entry, "STATED_") {
+		if passed(entry) {
 			cmd.Env = append(cmd.Env, entry)
 		}
 	}

@@ -54,7 +54,7 @@ func library(t *testing.T, db string, impatient bool) ([]protocol.Handler, func(
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
-	s, err := store.Open(ctx, db, o)
+	s, err := store.Open(ctx, db, harness.Settings(o))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func sqlNumber(tb testing.TB, db, query string) int64 {
 // library opens a file as a program does that links the actor. It is closed by the function, or at the end of the test.
 func library(tb testing.TB, db string, so store.Options, ao actor.Options) (a *actor.Actor, s *store.Store, closeIt func()) {
 	tb.Helper()
-	s, err := store.Open(harness.Guarded(tb), db, so)
+	s, err := store.Open(harness.Guarded(tb), db, harness.Settings(so))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func opener() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		o := opened{}
-		s, err := store.Open(context.Background(), lines.Text(), store.Options{})
+		s, err := store.Open(context.Background(), lines.Text(), harness.Settings(store.Options{}))
 		if err == nil {
 			var reply protocol.Reply
 			a := actor.New(s, actor.Options{})
