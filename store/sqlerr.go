@@ -22,6 +22,9 @@ func resultCode(err error) int {
 	return 0
 }
 
+// errDamagedIndex is what SQLite says of an index that does not fit its table.
+var errDamagedIndex = &sqlite.Error{Code: sqlite3.SQLITE_CORRUPT_INDEX, Message: "the index over the ids is damaged"}
+
 // isLocked reports whether err means that another connection holds a lock, so that the whole transaction may be
 // tried again: BUSY with its variants, PROTOCOL (SQLite lost the race for a WAL lock a hundred times), LOCKED (own
 // connections in a shared cache, which stated never uses) and the failures of the locking calls themselves.

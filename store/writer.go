@@ -201,11 +201,27 @@ func (w *writer) save(op *protocol.Op) (protocol.Reply, error) {
 		if err == nil && n == 0 {
 			err = ignored(op)
 		}
+		if err == nil {
+			err = w.findsNew(op, revision)
+		}
 		if err != nil {
 			return protocol.Reply{}, err
 		}
 		return w.saved(revision, false), nil
 	}
+}
+
+// findsNew looks whether an agent that was just inserted is what its id leads to now. Where the index over the ids is damaged
+// an older row may have been overlooked, and be found again.
+func (w *writer) findsNew(op *protocol.Op, revision int64) error {
+	if w.foreign { // others may have changed the revision
+		return nil
+	}
+	row, ok, err := w.current.Row(background, op.ID())
+	if err == nil && (!ok || row[0] != revision) {
+		err = errDamagedIndex
+	}
+	return err
 }
 
 func (w *writer) saved(revision int64, found bool) protocol.Reply {
