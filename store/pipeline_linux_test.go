@@ -566,3 +566,27 @@ func TestMoved_LogBesideReader(t *testing.T) {
 		}
 	}
 }
+
+// TestOpen_BesideLock: another process has the write lock. The file is opened all the same, for reads at least, whether all of
+// the log is in the database or not.
+func TestOpen_BesideLock(t *testing.T) {
+	for _, checkpointed := range []bool{false, true} {
+		path := tempDB(t)
+		s := mustOpenUnchecked(t, path, durable())
+		mustApply(t, s, save("a", "1"))
+		outside := mustOutsider(t, path) // keeps the log
+		mustQuery[int](t, outside, "SELECT count(*) FROM agent_state")
+		mustClose(t, s)
+		mustExec(t, outside, pySave, "b", "2")
+		if checkpointed {
+			mustExec(t, outside, "PRAGMA wal_checkpoint(PASSIVE)")
+		}
+		mustExec(t, outside, "BEGIN IMMEDIATE")
+		s = mustOpenUnchecked(t, path, durable())
+		if r, err := load(t, s, "b"); err != nil || string(r.State) != "2" {
+			t.Errorf("%q, %v", r.State, err)
+		}
+		mustExec(t, outside, "ROLLBACK")
+		mustApply(t, s, save("c", "1"))
+	}
+}

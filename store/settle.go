@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // settleLog makes durable what the log holds when the writer is connected. It may have been read by now, and not be on the
@@ -13,13 +14,21 @@ import (
 // it never wrote, and later syncs do nothing (https://wiki.postgresql.org/wiki/Fsync_Errors): what is behind the gap would be
 // lost with it. So all of the log is written once more, the same over the same, and synced.
 //
-// That happens under the write lock, so that nobody begins the log anew meanwhile.
+// Nobody may begin the log anew meanwhile. While some of it is not in the database, a read transaction is enough for that: no
+// checkpoint gets so far beside it (sqlite3WalCheckpoint). Else it takes the write lock; should another process have that,
+// the log is left as it is, since the database has everything.
 func (s *Store) settleLog(ctx context.Context, w *writer) error {
 	f, err := os.OpenFile(s.path+"-wal", os.O_RDWR, 0)
 	if err != nil {
 		return fileError(err)
 	}
-	err = w.conn.inTransaction(ctx, func() error { return rewriteLog(ctx, w.conn, f) })
+	done, err := s.rewriteReading(ctx, w, f)
+	if err == nil && !done {
+		err = w.conn.inTransaction(ctx, func() error { return rewriteLog(ctx, w.conn, f) })
+		if isLocked(err) && w.conn.logIsThere(f, s.pageSize) {
+			err = nil
+		}
+	}
 	if errors.Is(err, errLogGone) {
 		err = restartLog(ctx, w.conn)
 	}
@@ -33,6 +42,41 @@ func (s *Store) settleLog(ctx context.Context, w *writer) error {
 	return nil
 }
 
+// rewriteReading is rewriteLog in a read transaction, if that is enough.
+func (s *Store) rewriteReading(ctx context.Context, w *writer, f *os.File) (done bool, err error) {
+	if _, err := w.begin.exec(ctx); err != nil {
+		return false, err
+	}
+	defer func() {
+		if _, end := w.end.exec(background); end != nil && !isNoTransaction(end) {
+			err = errors.Join(err, end)
+		}
+	}()
+	if _, _, err := w.getCounter.Row(ctx); err != nil { // the transaction begins with a read
+		return false, err
+	}
+	index := w.conn.Index()
+	if index == nil {
+		return true, nil
+	}
+	header, _ := index.Header()
+	if again, _ := index.Header(); again != header || index.Copied() >= header.Frames() {
+		return header.Frames() == 0, nil
+	}
+	return true, rewriteFrames(ctx, f, header.Frames(), index)
+}
+
+// logIsThere reports whether the file of the log is as long as its index says.
+func (c *conn) logIsThere(f *os.File, pageSize int64) bool {
+	index := c.Index()
+	info, err := f.Stat()
+	if index == nil || err != nil {
+		return false
+	}
+	header, _ := index.Header()
+	return info.Size() >= logHeader+int64(header.Frames())*(frameHeader+pageSize)
+}
+
 // errLogGone says that the log does not have what its index counts, and that all of that is in the database.
 var errLogGone = errors.New("the log was removed, and is needed no more")
 
@@ -43,10 +87,13 @@ func rewriteLog(ctx context.Context, c *conn, f *os.File) error {
 		return nil
 	}
 	header, _ := index.Header()
-	want := header.Frames()
-	if want == 0 {
+	if header.Frames() == 0 {
 		return nil
 	}
+	return rewriteFrames(ctx, f, header.Frames(), index)
+}
+
+func rewriteFrames(ctx context.Context, f *os.File, want int, index *sqlite.Index) error {
 	l, err := newLogReader(f)
 	if err == nil && l.pageSize > 0 {
 		err = l.copyHeader(f)

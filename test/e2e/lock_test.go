@@ -235,7 +235,7 @@ func TestLock_DeadlineOfClient(t *testing.T) {
 
 // TestBatch_OneFails puts good and bad requests into one transaction: they wait behind a lock together.
 func TestBatch_OneFails(t *testing.T) {
-	const good = 32
+	const good = 24 // more would be shared out to two batches
 	db := harness.File(t)
 	a, stop := library(t, db, store.Options{})
 	ctx := guarded(t)
