@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/stated/stated/protocol"
 )
@@ -49,6 +51,9 @@ func (s *Store) refuseDest(dest string) error {
 	if info, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return protocol.Errorf(protocol.CodeInvalid, "the folder %s does not exist: create it, or name another file", dir)
 	}
+	if s.isBeside(dest) {
+		return protocol.Errorf(protocol.CodeInvalid, "%s is a name that belongs to %s: name another file for the copy", dest, s.path)
+	}
 	info, err := os.Lstat(dest)
 	if err != nil {
 		return nil // nothing is there, or it turns out when the copy is made
@@ -62,6 +67,16 @@ func (s *Store) refuseDest(dest string) error {
 		return protocol.Errorf(protocol.CodeInvalid, "%s is a folder: name a file in it", dest)
 	}
 	return protocol.Errorf(protocol.CodeInvalid, "%s exists already: name another file, or remove it", dest)
+}
+
+// isBeside reports whether SQLite, or we, would take a file of that name for a part of the database.
+func (s *Store) isBeside(dest string) bool {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(dest))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	suffix, ok := strings.CutPrefix(filepath.Join(dir, filepath.Base(dest)), s.path)
+	return err == nil && ok && slices.Contains([]string{"-journal", "-wal", "-shm", ".owner"}, suffix)
 }
 
 // copyVerified is copyTo with a look at every row of the copy. It returns CORRUPT when the copy is damaged.

@@ -138,6 +138,10 @@ func TestBackup_Refuses(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
+	folder := filepath.Join(t.TempDir(), "folder")
+	if err := os.Symlink(filepath.Dir(path), folder); err != nil {
+		t.Fatal(err)
+	}
 	before := mustHash(t, path)
 	for name, c := range map[string]struct{ path, dest, says string }{
 		"no file":                 {tempDB(t), "copy.db", "does not exist"},
@@ -146,6 +150,8 @@ func TestBackup_Refuses(t *testing.T) {
 		"a folder":                {path, t.TempDir(), "is a folder: name a file in it"},
 		"the file itself":         {path, path, "is the file itself"},
 		"the file itself, linked": {path, link, "is the file itself"},
+		"its log":                 {path, path + "-wal", "belongs to"},
+		"its log, linked":         {path, filepath.Join(folder, filepath.Base(path)+"-wal"), "belongs to"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := store.Backup(t.Context(), c.path, c.dest, impatient())
