@@ -117,7 +117,7 @@ func (x *executor) writeInfos(specs []*spec) {
 	o.array(len(specs))
 	for _, s := range specs {
 		if s == nil {
-			o.nullArray()
+			o.null()
 			continue
 		}
 		o.array(10)

@@ -58,7 +58,7 @@ var replies = map[string][]string{
 	"CONFIG GET nothing":               {"*0~", "%0~"},
 	"CONFIG SET save x":                {"-ERR unknown subcommand 'SET'. Try CONFIG HELP.~"},
 	"CONFIG GET":                       {"-ERR wrong number of arguments for 'config|get' command~"},
-	"COMMAND INFO nothing":             {"*1~*-1~", "*1~_~"},
+	"COMMAND INFO nothing":             {"*1~$-1~", "*1~_~"},
 	"COMMAND INFO get":                 {"*1~*10~$3~get~:2~*2~+readonly~+fast~:1~:1~:1~*3~+@string~+@fast~+@read~*0~*0~*0~", "*1~*10~$3~get~:2~^2~+readonly~+fast~:1~:1~:1~^3~+@string~+@fast~+@read~*0~*0~*0~"},
 	"COMMAND INFO client|list":         {"*1~*10~$11~client|list~:-2~*1~+admin~:0~:0~:0~*4~+@connection~+@slow~+@admin~+@dangerous~*0~*0~*0~", "*1~*10~$11~client|list~:-2~^1~+admin~:0~:0~:0~^4~+@connection~+@slow~+@admin~+@dangerous~*0~*0~*0~"},
 	"COMMAND INFO auth":                {"*1~*10~$4~auth~:-2~*2~+fast~+no_auth~:0~:0~:0~*2~+@connection~+@fast~*0~*0~*0~", "*1~*10~$4~auth~:-2~^2~+fast~+no_auth~:0~:0~:0~^2~+@connection~+@fast~*0~*0~*0~"},
