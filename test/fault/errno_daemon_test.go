@@ -17,10 +17,11 @@ import (
 // TestErrno_Daemon is TestErrno through the daemon and the Redis protocol: what a client is told. strace counts the calls
 // of each thread by itself, and the daemon has many, so more than one may fail, and which is hit differs from run to run.
 func TestErrno_Daemon(t *testing.T) {
+	sync := logSync(t)
 	for _, errno := range []string{"EIO", "ENOSPC", "EINTR"} {
 		t.Run(errno, func(t *testing.T) {
 			total, failed := map[string]int{}, 0
-			for _, p := range []point{{call: "pwrite64", file: "-wal"}, {call: "fsync", file: "-wal"}, {call: "pwrite64"}, {call: "fsync"}} {
+			for _, p := range []point{{call: "pwrite64", file: "-wal"}, {call: sync, file: "-wal"}, {call: "pwrite64"}, {call: "fsync"}} {
 				p.phase = changing
 				for n := 1; n <= 12; n = next(n) {
 					p.n = n
