@@ -14,6 +14,9 @@ import (
 // The bulk is copied in the background, on a connection of its own, while the writer goes on. Beside a busy writer that
 // never reaches the end, since the log grows meanwhile. So above the mark the writer itself copies the little that is
 // left, between two batches, and has the log begin anew. Only a reader who holds an old snapshot can keep it from that.
+//
+// That is a pause for everybody. It is rare because the log is large, and short because the background has copied the log up
+// to its last few hundredths by then, and has had the pages of a large database written out, see writeout.go.
 
 // wal is what the store knows of its write-ahead log.
 type wal struct {
@@ -21,7 +24,7 @@ type wal struct {
 	conn *conn      // of the checkpoints in the background; nil after a failure, until the next one
 
 	frames   atomic.Int64 // pages in the log: what was last seen, and what we have written since; rather too many
-	fresh    atomic.Int64 // of those, what we have written since the last checkpoint in the background was asked for
+	asked    int64        // how many there were when we last asked for a checkpoint in the background; Store.mu guards it
 	wanted   atomic.Bool  // one is asked for
 	pause    time.Duration
 	next     time.Time // when the writer may try again to end the log; Store.mu guards it
@@ -33,6 +36,7 @@ type wal struct {
 	warned  time.Time // when a pin was last reported; Store.mu guards it
 	ended   atomic.Int64
 	longest atomic.Int64 // nanoseconds
+	instead func()       // of tests, in place of each write-out of the database; nil otherwise
 	passes  atomic.Int64
 	errors  atomic.Int64
 }
@@ -71,12 +75,25 @@ func (s *Store) mark() int64 {
 
 // grown notes that we have written pages into the log, and asks for a checkpoint now and then.
 func (s *Store) grown(pages int64) {
-	s.wal.frames.Add(pages)
-	if s.wal.fresh.Add(pages) >= s.mark()/4 {
-		s.wal.fresh.Store(0)
+	frames := s.wal.frames.Add(pages)
+	if frames < s.wal.asked { // the log has begun anew
+		s.wal.asked = 0
+	}
+	if frames >= nextPass(s.wal.asked, s.mark()) {
+		s.wal.asked = frames
 		s.wal.wanted.Store(true)
 		s.nudge()
 	}
+}
+
+// nextPass gives the number of pages at which to ask the background to copy, when it was last asked at another: after half of
+// what is left to the mark, so the last time with a thirty-second of the mark left. A page that is saved to often is so copied
+// a few times alone, and yet little is left for the writer. A log that is kept from ending goes on beyond the mark.
+func nextPass(asked, mark int64) int64 {
+	if left := mark - asked; left > mark/24 { // between a sixteenth and a thirty-second
+		return asked + left/2
+	}
+	return asked + mark/4
 }
 
 // logState is the answer of a checkpoint.
@@ -186,6 +203,7 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	s.checkpointed(false, took)
 	s.log.Debug().Dur("elapsed", took).Int64("frames", state.frames).Int64("copied", state.copied).
 		Msg("checkpoint")
+	s.writeOut(ctx)
 	return nil
 }
 

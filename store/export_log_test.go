@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Log is what decides on checkpoints, of a store that is not open: nobody but the test makes it grow.
+type Log struct{ s *Store }
+
+// NewLog is of the database at path, with pages of 4 KiB.
+func NewLog(path string, walBytes int64, d Durability) Log {
+	o := Options{WALBytes: walBytes, Durability: d}
+	return Log{&Store{path: path, opts: o, pageSize: 4096, wake: make(chan struct{}, 1)}}
+}
+
+// Mark is the number of pages from which on the writer ends the log.
+func (l Log) Mark() int64 { return l.s.mark() }
+
+// Grow adds pages, and reports whether a checkpoint is asked for.
+func (l Log) Grow(pages int64) bool {
+	l.s.grown(pages)
+	return l.s.wal.wanted.Swap(false)
+}
+
+// Begin begins the log anew.
+func (l Log) Begin() { l.s.wal.frames.Store(0) }
+
+// SawOutsider is a change by another process.
+func (l Log) SawOutsider() { l.s.fair.sawOutsider(time.Now()) }
+
+// WritesOut reports whether the database would be written out now.
+func (l Log) WritesOut() bool { return l.s.writesOut() }
+
+// LargeDB is the size of a database that is written out.
+const LargeDB = largeDB
+
+// LogFrames is how many pages the log is taken to have.
+func (s *Store) LogFrames() int64 { return s.wal.frames.Load() }
+
+// LogMark is the number of pages from which on the writer ends it.
+func (s *Store) LogMark() int64 { return s.mark() }
+
+// CheckpointNow makes a checkpoint as the maintenance goroutine does.
+func (s *Store) CheckpointNow(ctx context.Context) error { return s.checkpoint(ctx) }
+
+// OnWriteOut puts f in place of each write-out. It must be called before the first change.
+func (s *Store) OnWriteOut(f func()) { s.wal.instead = f }

@@ -1,0 +1,4 @@
+package store
+
+// StartWriting is what a write-out does.
+var StartWriting = startWriting
