@@ -17,7 +17,7 @@ import (
 
 func defaults() config.Config {
 	return config.Config{
-		Store: config.Store{Path: "stated.db", Durability: "full", Readers: 0, CacheBytes: 64 << 20, HotBytes: 32 << 20, WALBytes: 64 << 20, WALWrites: "gathered", Commits: "pipelined"},
+		Store: config.Store{Path: "stated.db", Durability: "full", Readers: 0, CacheBytes: 64 << 20, HotBytes: 32 << 20, WALBytes: 256 << 20, WALWrites: "gathered", Commits: "pipelined"},
 		Actor: config.Actor{Mailbox: 4096, MailboxBytes: 256 << 20, Batch: 1024, BatchBytes: 16 << 20},
 		Limits: config.Limits{
 			StateBytes: 8 << 20, RequestBytes: 64 << 20, InflightBytes: 512 << 20, OutputBytes: 32 << 20,

@@ -49,7 +49,8 @@ type Options struct {
 	// CacheBytes is the page cache over all connections; 64 MiB by default.
 	CacheBytes int64
 	// WALBytes is how large the write-ahead log may become before the writer itself brings it into the database, between
-	// two batches; 64 MiB by default, at least 1 MiB. One batch, and what a long reader keeps there, come on top.
+	// two batches; 256 MiB by default, at least 1 MiB. One batch, and what a long reader keeps there, come on top. A smaller
+	// one makes that pause more often; a larger one takes more of the disk, and Open takes longer after a crash.
 	WALBytes int64
 	// WALWrites is WALGathered by default.
 	WALWrites WALWrites
@@ -94,7 +95,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.CacheBytes = 64 << 20
 	}
 	if o.WALBytes == 0 {
-		o.WALBytes = 64 << 20
+		o.WALBytes = 256 << 20
 	}
 	if o.HotBytes == 0 {
 		o.HotBytes = 32 << 20
@@ -150,5 +151,5 @@ func (o *Options) chooseCommits() error {
 	return nil
 }
 
-// leastWALBytes is four of the default's smallest bulk: below it the writer would be busy with checkpoints alone.
+// leastWALBytes is some 250 pages: below it the writer would be busy with checkpoints alone.
 const leastWALBytes = 1 << 20
