@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -40,6 +41,8 @@ auth.tokens with their files, and the certificate again; if anything is wrong wi
 			if err := d.greet(p.out); err != nil {
 				log.Warn().Err(err).Msg("standard output cannot be written")
 			}
+			reserve := reserveHeap(p.getenv)
+			defer runtime.KeepAlive(reserve)
 			return d.run(cmd.Context(), p.config)
 		},
 	}
