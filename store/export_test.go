@@ -153,3 +153,8 @@ func (s *Store) HotKept() (bytes int64) {
 	}
 	return bytes
 }
+
+// CacheShares gives the bytes of pages that the writer and each reader may keep.
+func CacheShares(o Options) (writer, reader int64) {
+	return o.cacheShare(accessWrite), o.cacheShare(accessRead)
+}

@@ -46,7 +46,7 @@ type Options struct {
 	Durability Durability
 	// Readers is the number of read connections; by default one for each CPU, at least 2.
 	Readers int
-	// CacheBytes is the page cache over all connections; 64 MiB by default.
+	// CacheBytes is the memory for cached pages over all connections, three quarters of it for the writer; 64 MiB by default.
 	CacheBytes int64
 	// WALBytes is how large the write-ahead log may become before the writer itself brings it into the database, between
 	// two batches; 256 MiB by default, at least 1 MiB. One batch, and what a long reader keeps there, come on top. A smaller

@@ -31,8 +31,7 @@ var synchronous = map[Durability]int64{DurabilityOff: 0, DurabilityNormal: 1, Du
 
 func (o Options) pragmas(a access) []pragma {
 	list := []pragma{
-		// KiB when negative; every connection gets an equal share.
-		{"cache_size", -max(1, o.CacheBytes/int64(o.Readers+1)/1024)},
+		{"cache_size", -max(1, o.cacheShare(a)/1024)}, // KiB when negative
 		{"mmap_size", 0}, // a faulting file must be an error, not a signal
 		{"synchronous", synchronous[o.Durability]},
 	}
@@ -49,6 +48,17 @@ func (o Options) pragmas(a access) []pragma {
 			pragma{"foreign_keys", 0})
 	}
 	return list
+}
+
+// cacheShare is how many bytes of pages a connection may keep: three quarters go to the writer, which reads each page that it
+// changes, and the readers share the rest. Memory is twice that: what SQLite asks for, a page and some 200 bytes, is rounded
+// up to the next power of two by the allocator of the translated library (modernc.org/memory, UintptrMalloc).
+func (o Options) cacheShare(a access) int64 {
+	share := o.CacheBytes / 2
+	if a == accessWrite {
+		return share * 3 / 4
+	}
+	return share / 4 / int64(o.Readers)
 }
 
 // connect opens a connection with its settings.
