@@ -26,6 +26,7 @@ type wal struct {
 	frames   atomic.Int64 // pages in the log: what was last seen, and what we have written since; rather too many
 	asked    int64        // how many there were when we last asked for a checkpoint in the background; Store.mu guards it
 	wanted   atomic.Bool  // one is asked for
+	suspect  atomic.Bool  // a checkpoint has failed, see copyAgain
 	pause    time.Duration
 	next     time.Time // when the writer may try again to end the log; Store.mu guards it
 	failed   bool      // the last checkpoint in the background failed; the maintenance goroutine's own
@@ -35,8 +36,9 @@ type wal struct {
 	pin     atomic.Pointer[Pin]
 	warned  time.Time // when a pin was last reported; Store.mu guards it
 	ended   atomic.Int64
-	longest atomic.Int64 // nanoseconds
-	instead func()       // of tests, in place of each write-out of the database; nil otherwise
+	longest atomic.Int64                              // nanoseconds
+	around  func(mode string, run func() error) error // of tests, for a checkpoint to fail; nil otherwise
+	instead func()                                    // of tests, in place of each write-out of the database; nil otherwise
 	passes  atomic.Int64
 	errors  atomic.Int64
 }
@@ -134,6 +136,12 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 		return nil
 	}
 	if err == nil {
+		err = s.copyAgainLocked(ctx)
+	}
+	if isLocked(err) { // the next batch tries again
+		return nil
+	}
+	if err == nil {
 		state, err = s.endLog(ctx, mode)
 	}
 	took := time.Since(begun)
@@ -161,7 +169,7 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 // endLog copies what is left of the log and has the next commit begin it anew. Our own reads could keep it from that for
 // ever, one after the other: so they are held back for a moment, unless one of them takes long.
 func (s *Store) endLog(ctx context.Context, mode string) (logState, error) {
-	state, err := s.w.conn.checkpoint(ctx, "PASSIVE")
+	state, err := s.wal.checkpoint(ctx, s.w.conn, "PASSIVE")
 	if err != nil || state.busy || mode == "PASSIVE" {
 		return state, err
 	}
@@ -171,7 +179,7 @@ func (s *Store) endLog(ctx context.Context, mode string) (logState, error) {
 		return logState{true, state.frames, state.copied}, nil
 	}
 	err = s.w.conn.withTimeout(endLogWait, func() (err error) {
-		state, err = s.w.conn.checkpoint(ctx, mode)
+		state, err = s.wal.checkpoint(ctx, s.w.conn, mode)
 		return err
 	})
 	return state, err
@@ -193,6 +201,14 @@ func (s *Store) pinned(state logState) {
 
 // checkpoint copies what it can of the log into the database, beside the writer.
 func (s *Store) checkpoint(ctx context.Context) error {
+	if s.wal.suspect.Load() {
+		s.mu.Lock()
+		err := s.copyAgain(ctx)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
 	begun := time.Now()
 	state, err := s.wal.ask(ctx, "PASSIVE")
 	if err != nil {
@@ -220,7 +236,7 @@ func (w *wal) ask(ctx context.Context, mode string) (logState, error) {
 	if w.conn == nil {
 		return logState{}, nil
 	}
-	state, err := w.conn.checkpoint(ctx, mode)
+	state, err := w.checkpoint(ctx, w.conn, mode)
 	if err != nil {
 		err = errors.Join(err, w.closeConn())
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -42,7 +43,46 @@ func (s *Store) LogFrames() int64 { return s.wal.frames.Load() }
 func (s *Store) LogMark() int64 { return s.mark() }
 
 // CheckpointNow makes a checkpoint as the maintenance goroutine does.
-func (s *Store) CheckpointNow(ctx context.Context) error { return s.checkpoint(ctx) }
+func (s *Store) CheckpointNow(ctx context.Context) error {
+	if err := s.wal.connect(ctx, s); err != nil {
+		return err
+	}
+	return s.checkpoint(ctx)
+}
 
 // OnWriteOut puts f in place of each write-out. It must be called before the first change.
 func (s *Store) OnWriteOut(f func()) { s.wal.instead = f }
+
+// FailCheckpoint has the next checkpoint give an error when its work is done, and calls between before the one after it, or
+// at LoseNow.
+func (s *Store) FailCheckpoint(err error, between func()) {
+	s.wal.mu.Lock()
+	defer s.wal.mu.Unlock()
+	failed := false
+	s.wal.around = func(mode string, run func() error) error {
+		switch {
+		case mode == "NOOP": // it only asks
+		case failed:
+			s.wal.around = nil
+			between()
+		default:
+			failed = true
+			return errors.Join(run(), err)
+		}
+		return run()
+	}
+}
+
+// LoseNow calls what FailCheckpoint was given.
+func (s *Store) LoseNow() {
+	s.wal.mu.Lock()
+	defer s.wal.mu.Unlock()
+	_ = s.wal.around("", func() error { return nil })
+}
+
+// ShortenLog has the writer end the log at its next batch, as beside outsiders, if it has 900 pages.
+func (s *Store) ShortenLog() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fair.sawOutsider(time.Now())
+}

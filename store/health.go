@@ -151,6 +151,9 @@ func (s *Store) probeAgain(ctx context.Context) {
 // probe changes the counter, durably. That takes a revision, which nobody gets: to write the same number again would
 // not touch the disk.
 func (s *Store) probe(ctx context.Context) error {
+	if err := s.copyAgain(ctx); err != nil {
+		return err
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func (s *Store) Close() error {
 		}
 		errs = append(errs, s.wal.close(), s.pipe.close())
 		if s.w != nil {
+			if err := s.copyAgain(background); !isLocked(err) { // the last connection makes a checkpoint when it is closed
+				errs = append(errs, err)
+			}
 			errs = append(errs, s.w.conn.close())
 			s.w = nil
 		}

@@ -18,8 +18,11 @@ import (
 // times: with 10,000 agents, in 14 MB, that took a tenth of the saves and more.
 const largeDB = 64 << 20
 
-// late reports whether the writer will soon end the log: all checkpoints of nextPass but the first have more in it.
-func (s *Store) late() bool { return 3*s.wal.frames.Load() >= 2*s.mark() }
+// late reports whether the writer will soon end the log: all checkpoints of nextPass but the first have more in it. Where it is
+// ended early, beside outsiders, there is little to write.
+func (s *Store) late() bool {
+	return 3*s.wal.frames.Load() >= 2*s.opts.WALBytes/(s.pageSize+frameHeader)
+}
 
 // writesOut reports whether the database is to be written out now.
 func (s *Store) writesOut() bool {

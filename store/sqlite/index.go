@@ -84,6 +84,11 @@ func (c *Conn) Index() *Index {
 // being cut.
 func (i *Index) Copied() int { return int(i.copied.Load()) }
 
+// ForgetCopied has the next checkpoint copy all frames of the log into the database again. The connection of the index must be in
+// a write transaction: nobody may begin the log anew meanwhile. Readers that read from the database alone are not disturbed,
+// since a checkpoint waits for them (sqlite3WalCheckpoint, WAL_READ_LOCK(0)).
+func (i *Index) ForgetCopied() { i.copied.Store(0) }
+
 // Header reads the header; false when it cannot be read, as where somebody has cut the file. It may be torn: half of it from
 // before a commit, half from after. Such a one equals no other.
 func (i *Index) Header() (h IndexHeader, ok bool) {

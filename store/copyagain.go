@@ -1,0 +1,59 @@
+package store
+
+import "context"
+
+// This file makes a failed checkpoint good. After a sync of the database that failed, the system may have thrown away what it
+// could not write, and say of the next sync that all is well (https://wiki.postgresql.org/wiki/Fsync_Errors). That may be pages
+// of earlier checkpoints: beside a busy writer SQLite syncs none of them, and counts them as copied all the same. It would not
+// copy them again, and begin the log anew, which alone still has them.
+//
+// So after any failure the whole log is copied once more, before anything else is made of it. Should the process be killed
+// before, whoever opens the file finds out for himself how much there is to copy, and copies everything.
+
+// checkpoint makes one, and notes when it fails. wal.mu must be held.
+func (w *wal) checkpoint(ctx context.Context, c *conn, mode string) (state logState, err error) {
+	run := func() (err error) {
+		state, err = c.checkpoint(ctx, mode)
+		return err
+	}
+	if w.around != nil {
+		err = w.around(mode, run)
+	} else {
+		err = run()
+	}
+	if err != nil && !isLocked(err) {
+		w.suspect.Store(true)
+	}
+	return state, err
+}
+
+// copyAgain has the next checkpoint begin with the first page of the log, if one has failed. Store.mu must be held, between two
+// transactions.
+func (s *Store) copyAgain(ctx context.Context) error {
+	s.wal.mu.Lock() // a checkpoint that is under way would say in the end how much it has copied
+	defer s.wal.mu.Unlock()
+	return s.copyAgainLocked(ctx)
+}
+
+// copyAgainLocked is copyAgain with wal.mu held.
+func (s *Store) copyAgainLocked(ctx context.Context) error {
+	if !s.wal.suspect.Load() {
+		return nil
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	index := s.w.conn.Index()
+	if index == nil { // where it cannot be seen, SQLite goes on as it does
+		s.wal.suspect.Store(false)
+		return nil
+	}
+	err := s.w.conn.inTransaction(ctx, func() error {
+		index.ForgetCopied()
+		return nil
+	})
+	if err == nil {
+		s.wal.suspect.Store(false)
+	}
+	return err
+}
