@@ -31,7 +31,8 @@ func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err err
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(temp) //nolint:errcheck // it has been renamed, or is not wanted
+	defer os.Remove(temp)              //nolint:errcheck // it has been renamed, or is not wanted
+	defer os.Remove(temp + "-journal") //nolint:errcheck // of a copy that failed when some of it was written
 	report, err := s.copyVerified(ctx, temp, o)
 	if err != nil {
 		return 0, err

@@ -79,7 +79,9 @@ func (s *Store) maintainLog(ctx context.Context) {
 		err = s.lookAtLog(ctx)
 	}
 	if err == nil && s.wal.wanted.Swap(false) {
-		err = s.checkpoint(ctx)
+		if err = s.checkpoint(ctx); isLocked(err) {
+			s.wal.wanted.Store(true)
+		}
 	}
 	switch {
 	case ctx.Err() != nil || isLocked(err):
