@@ -8,7 +8,8 @@ import "context"
 // copy them again, and begin the log anew, which alone still has them.
 //
 // So after any failure the whole log is copied once more, before anything else is made of it. Should the process be killed
-// before, whoever opens the file finds out for himself how much there is to copy, and copies everything.
+// before, whoever opens the file finds out for himself how much there is to copy, and copies everything, unless another process
+// has kept the file open all the while.
 
 // checkpoint makes one, and notes when it fails. wal.mu must be held.
 func (w *wal) checkpoint(ctx context.Context, c *conn, mode string) (state logState, err error) {
