@@ -233,7 +233,7 @@ func (s *Store) checkpointed(paused bool, took time.Duration) {
 func (w *wal) ask(ctx context.Context, mode string) (logState, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.conn == nil {
+	if w.conn == nil || mode != "NOOP" && w.suspect.Load() { // the writer's has failed just now
 		return logState{}, nil
 	}
 	state, err := w.checkpoint(ctx, w.conn, mode)

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // This file makes a failed checkpoint good. After a sync of the database that failed, the system may have thrown away what it
 // could not write, and say of the next sync that all is well (https://wiki.postgresql.org/wiki/Fsync_Errors). That may be pages
@@ -22,7 +25,7 @@ func (w *wal) checkpoint(ctx context.Context, c *conn, mode string) (state logSt
 	} else {
 		err = run()
 	}
-	if err != nil && !isLocked(err) {
+	if err != nil && !isLocked(err) && ctx.Err() == nil {
 		w.suspect.Store(true)
 	}
 	return state, err
@@ -57,4 +60,17 @@ func (s *Store) copyAgainLocked(ctx context.Context) error {
 		s.wal.suspect.Store(false)
 	}
 	return err
+}
+
+// closeLast closes one of the last connections. The very last makes a checkpoint and removes the log: not after a failure, so
+// that whoever opens the file next copies all of it.
+func (s *Store) closeLast(c *conn) error {
+	if c == nil { // it could not be opened anew
+		return nil
+	}
+	var err error
+	if s.wal.suspect.Load() {
+		err = c.KeepLog()
+	}
+	return errors.Join(err, c.close())
 }

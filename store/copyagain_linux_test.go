@@ -34,6 +34,7 @@ func TestCheckpoint_FailedSync(t *testing.T) {
 		"closing": func(t *testing.T, s *store.Store) {
 			s.LoseNow()
 			mustClose(t, s)
+			mustClose(t, mustOpen(t, s.Info().Path, impatient()))
 		},
 		"a checkpoint in the background": func(t *testing.T, s *store.Store) {
 			if err := s.CheckpointNow(t.Context()); err != nil {

@@ -75,14 +75,11 @@ func (s *Store) Close() error {
 		}
 		errs = append(errs, s.wal.close(), s.pipe.close())
 		if s.w != nil {
-			if err := s.copyAgain(background); !isLocked(err) { // the last connection makes a checkpoint when it is closed
-				errs = append(errs, err)
-			}
-			errs = append(errs, s.w.conn.close())
+			errs = append(errs, s.closeLast(s.w.conn))
 			s.w = nil
 		}
 		for ; s.opened > 0; s.opened-- {
-			errs = append(errs, (<-s.readers).close())
+			errs = append(errs, s.closeLast((<-s.readers).conn))
 		}
 		if s.owner != nil {
 			errs = append(errs, s.owner.release())

@@ -148,6 +148,9 @@ func (c *Conn) configure(op int32, on bool) error {
 // SetTriggers says whether what this connection changes fires triggers, those of the schema included.
 func (c *Conn) SetTriggers(on bool) error { return c.configure(lib.SQLITE_DBCONFIG_ENABLE_TRIGGER, on) }
 
+// KeepLog has Close make no checkpoint, also when this is the last connection: whoever opens the file next finds the log.
+func (c *Conn) KeepLog() error { return c.configure(lib.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) }
+
 // ReadOnly reports whether the database file can only be read.
 func (c *Conn) ReadOnly() bool { return lib.Xsqlite3_db_readonly(c.tls, c.db, c.main) == 1 }
 
