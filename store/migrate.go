@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"fmt"
+	"path/filepath"
 )
 
 var (
@@ -30,6 +31,11 @@ func SchemaVersion() int { return len(migrations) }
 func migrate(ctx context.Context, c *conn, path string) error {
 	todo, _, err := pending(ctx, c, path)
 	if err != nil || len(todo) == 0 {
+		return err
+	}
+	// The file may have become one with a log just now, and c has made that log. SQLite goes on when it cannot make the
+	// name durable; the first checkpoint would then write into the file what a power cut leaves half done.
+	if err := syncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return c.inTransaction(ctx, func() error { return migrateWithin(ctx, c, path) })
