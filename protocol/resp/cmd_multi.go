@@ -3,6 +3,7 @@ package resp
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/protocol/auth"
@@ -61,7 +62,7 @@ func multi(x *executor, _ [][]byte) {
 func (x *executor) queue(s *spec, cmd *command) {
 	p, err := x.planQueued(s, cmd)
 	if err != nil {
-		x.refuse(err)
+		x.refuse(s, err)
 	}
 	if x.tx.aborted {
 		x.dropQueue() // what will not be performed need not be kept
@@ -101,9 +102,15 @@ func (x *executor) planQueued(s *spec, cmd *command) (*plan, error) {
 	return p, nil
 }
 
-// refuse answers an error to a command that cannot be performed, nor queued.
-func (x *executor) refuse(err error) {
-	if x.tx.open {
+// refuse answers an error to a command that cannot be performed, nor queued. An EXEC ends the transaction even so: whoever
+// sent it goes on with the next one.
+func (x *executor) refuse(s *spec, err error) {
+	switch {
+	case !x.tx.open:
+	case s != nil && s.name == "exec":
+		x.leaveMulti()
+		err = redisError("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(errorLine(err), "ERR "))
+	default:
 		x.tx.aborted = true
 	}
 	x.reject(err)

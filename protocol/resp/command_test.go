@@ -189,6 +189,7 @@ var replies = map[string][]string{
 	"MULTI; EXEC":                    {"+OK~*0~"},
 	"EXEC":                           {"-ERR EXEC without MULTI~"},
 	"DISCARD":                        {"-ERR DISCARD without MULTI~"},
+	"MULTI; SET c 1; EXEC c; GET c":  {"+OK~+QUEUED~-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command~$-1~", "+OK~+QUEUED~-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command~_~"},
 	"MULTI; MULTI; EXEC":             {"+OK~-ERR MULTI calls can not be nested~*0~"},
 	"MULTI; SET c 1; DISCARD; GET c": {"+OK~+QUEUED~+OK~$-1~", "+OK~+QUEUED~+OK~_~"},
 	"MULTI; SET c 1; GET c; MGET a none; EXEC": {"+OK~+QUEUED~+QUEUED~+QUEUED~*3~+OK~$1~1~*2~$7~{\"x\":1}~$-1~", "+OK~+QUEUED~+QUEUED~+QUEUED~*3~+OK~$1~1~*2~$7~{\"x\":1}~_~"},

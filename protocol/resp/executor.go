@@ -119,7 +119,7 @@ func (x *executor) one(cmd *command) {
 	}
 	switch {
 	case err != nil:
-		x.instantly(func() { x.refuse(err) })
+		x.instantly(func() { x.refuse(s, err) })
 	case x.tx.open && s.flags&flagControl == 0:
 		x.instantly(func() { x.queue(s, cmd) })
 		return // the transaction holds the command's bytes
