@@ -11,8 +11,8 @@ import (
 // copy them again, and begin the log anew, which alone still has them.
 //
 // So after any failure the whole log is copied once more, before anything else is made of it. Should the process be killed
-// before, whoever opens the file finds out for himself how much there is to copy, and copies everything, unless another process
-// has kept the file open all the while.
+// before, whoever opens the file first finds out for himself how much there is to copy, and copies everything. Where another
+// process has kept the file open the count is still there, and Open does not believe it.
 
 // checkpoint makes one, and notes when it fails. wal.mu must be held.
 func (w *wal) checkpoint(ctx context.Context, c *conn, mode string) (state logState, err error) {
@@ -60,6 +60,18 @@ func (s *Store) copyAgainLocked(ctx context.Context) error {
 		s.wal.suspect.Store(false)
 	}
 	return err
+}
+
+// copyUnseen has copied again what was copied of the log before this store came.
+func (s *Store) copyUnseen(ctx context.Context) error {
+	if index := s.w.conn.Index(); index == nil || index.Copied() == 0 {
+		return nil
+	}
+	s.wal.suspect.Store(true)
+	if err := s.copyAgain(ctx); !isLocked(err) {
+		return err
+	}
+	return nil // the next checkpoint does it
 }
 
 // closeLast closes one of the last connections. The very last makes a checkpoint and removes the log: not after a failure, so

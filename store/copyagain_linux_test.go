@@ -66,6 +66,30 @@ func TestCheckpoint_FailedSync(t *testing.T) {
 	}
 }
 
+// TestOpen_CopiedBefore: what another process has counted as copied, and has kept the file open, is copied again. It may
+// have been lost by a sync that failed in a process that was killed.
+func TestOpen_CopiedBefore(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	before := mustRead(t, path)
+	other := mustOutsider(t, path)
+	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
+	longLog(t, s)
+	if err := s.CheckpointNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	lose(t, path, before)
+	s = mustOpen(t, path, impatient())
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	if got := withoutLog(t, path); got != "a b c" {
+		t.Errorf("the database has %q without its log", got)
+	}
+}
+
 // longLog saves three agents of 300 pages each.
 func longLog(t *testing.T, s *store.Store) {
 	t.Helper()

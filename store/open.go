@@ -39,6 +39,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		err = s.opts.Retry.do(ctx, &s.log, &s.stats.locks, "open", func() error { return s.openFile(ctx) })
 	}
 	if err == nil {
+		err = s.copyUnseen(ctx)
+	}
+	if err == nil {
 		err = s.openReaders(ctx)
 	}
 	if err == nil && s.opts.HotBytes > 0 {
