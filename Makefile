@@ -16,7 +16,7 @@ lint:
 	golangci-lint run
 
 fuzz:
-	.ci/fuzz 30s
+	.ci/fuzz 60000
 
 bench:
 	go test -run '^$$' -bench . ./actor ./store
