@@ -71,6 +71,7 @@ func TestPower_FailedSync(t *testing.T) {
 			continue
 		}
 		t.Logf("%v: the sync of %s fails", p, filepath.Base(r.trace.Calls[i].Path))
+		r.unnamed = r.trace.Calls[i].Path == filepath.Dir(r.db)
 		cuts := map[int]bool{r.trace.Lines + 1: true}
 		for n := range 15 {
 			cuts[1+random.IntN(r.trace.Lines)] = true
