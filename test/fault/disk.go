@@ -63,7 +63,7 @@ func NewDisk(folder string, lies func(*Call) bool) *Disk {
 
 // Put enters a file that was there, and synced, before the run.
 func (d *Disk) Put(base string, content []byte) {
-	d.names[base] = &name{durable: &file{durable: content}}
+	d.names[base] = &name{durable: &file{durable: slices.Clone(content)}} // syncs write into it
 }
 
 // Begin enters the start of a call: from now on its effect may be on the disk.
