@@ -53,7 +53,10 @@ func (s *Store) copyAgainLocked(ctx context.Context) error {
 		return nil
 	}
 	err := s.w.conn.inTransaction(ctx, func() error {
-		index.ForgetCopied()
+		// Of a log that was removed nothing can be copied, and that all of it was is why the next commit begins it anew.
+		if s.w.conn.logIsThere(sizeOf(s.path+"-wal"), s.pageSize) {
+			index.ForgetCopied()
+		}
 		return nil
 	})
 	if err == nil {

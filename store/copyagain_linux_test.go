@@ -90,6 +90,32 @@ func TestOpen_CopiedBefore(t *testing.T) {
 	}
 }
 
+// TestOpen_LogRemoved: a log that is gone, and of which everything was copied, is begun anew also beside another process
+// that has counted it.
+func TestOpen_LogRemoved(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	other := mustOutsider(t, path)
+	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
+	longLog(t, s)
+	if err := s.CheckpointNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	if err := os.Remove(path + "-wal"); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, path, impatient())
+	mustApply(t, s, save("d", "1"))
+	if got := afterCrash(t, path); got != "a b c d" {
+		t.Errorf("after a crash there would be %q", got)
+	}
+	if err := other.Close(); err != nil { // it still has the log that was removed, and must not be the last to leave
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+}
+
 // longLog saves three agents of 300 pages each.
 func longLog(t *testing.T, s *store.Store) {
 	t.Helper()
@@ -117,6 +143,18 @@ func lose(t *testing.T, path string, before []byte) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// afterCrash lists what a crash would leave: the database and its log, without the index.
+func afterCrash(t *testing.T, path string) string {
+	t.Helper()
+	crashed := filepath.Join(t.TempDir(), "crashed.db")
+	for _, file := range []string{"", "-wal"} {
+		if err := os.WriteFile(crashed+file, mustRead(t, path+file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return idsIn(t, crashed)
 }
 
 // withoutLog lists what is in a copy of the database alone.

@@ -25,7 +25,7 @@ func (s *Store) settleLog(ctx context.Context, w *writer) error {
 	done, err := s.rewriteReading(ctx, w, f)
 	if err == nil && !done {
 		err = w.conn.inTransaction(ctx, func() error { return rewriteLog(ctx, w.conn, f) })
-		if isLocked(err) && w.conn.logIsThere(f, s.pageSize) {
+		if isLocked(err) && w.conn.logIsThere(sizeOf(s.path+"-wal"), s.pageSize) {
 			err = nil
 		}
 	}
@@ -66,15 +66,14 @@ func (s *Store) rewriteReading(ctx context.Context, w *writer, f *os.File) (done
 	return true, rewriteFrames(ctx, f, header.Frames(), index)
 }
 
-// logIsThere reports whether the file of the log is as long as its index says.
-func (c *conn) logIsThere(f *os.File, pageSize int64) bool {
+// logIsThere reports whether a log of size bytes is as long as its index says.
+func (c *conn) logIsThere(size, pageSize int64) bool {
 	index := c.Index()
-	info, err := f.Stat()
-	if index == nil || err != nil {
+	if index == nil {
 		return false
 	}
 	header, _ := index.Header()
-	return info.Size() >= logHeader+int64(header.Frames())*(frameHeader+pageSize)
+	return size >= logHeader+int64(header.Frames())*(frameHeader+pageSize)
 }
 
 // errLogGone says that the log does not have what its index counts, and that all of that is in the database.
