@@ -21,7 +21,7 @@ func TestLarge(t *testing.T) {
 	const (
 		agents  = 1_000_000
 		perTxn  = 1_000
-		most    = 200 << 20 // bytes of resident memory
+		most    = 200e6 // bytes of resident memory
 		clients = 16
 	)
 	db := harness.File(t)
