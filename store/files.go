@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/stated/stated/protocol"
+	"github.com/stated/stated/store/sqlite"
 )
 
 // This file asks the operating system about files, and makes their names and contents durable.
@@ -63,17 +64,7 @@ func names(info os.FileInfo) uint64 {
 }
 
 // syncDir makes the names in a folder durable, on file systems where that can be asked for.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fileError(err)
-	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		err = nil
-	}
-	return fileError(errors.Join(err, d.Close()))
-}
+func syncDir(dir string) error { return fileError(sqlite.SyncDir(dir)) }
 
 // linkNew is renameNew in two steps: a crash between them leaves both names, and a database that has two is refused.
 func linkNew(from, to string) error {

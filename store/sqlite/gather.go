@@ -11,7 +11,8 @@ import (
 
 // This file is a thin file system (VFS) over SQLite's own. SQLite writes each frame of the write-ahead log with two calls,
 // 24 bytes and a page. Here they are gathered in memory and written in pieces of up to 124 KiB: when SQLite syncs the log,
-// before it publishes a commit, and before it reads, sizes or cuts the log. It also sees the log's index, see index.go.
+// before it publishes a commit, and before it reads, sizes or cuts the log. It also sees the log's index, see index.go, and makes
+// the name of a rollback journal durable, see journal.go.
 //
 // It relies on this of SQLite, as of gatherVersion; TestGather_Assumptions looks:
 //
@@ -108,6 +109,9 @@ func gatherOpen(tls *libc.TLS, vfs, name, file uintptr, flags int32, out uintptr
 	open := function[func(*libc.TLS, uintptr, uintptr, uintptr, int32, uintptr) int32](gatherer.open)
 	if rc := open(tls, vfs, name, file, flags, out); rc != lib.SQLITE_OK {
 		return rc
+	}
+	if flags&lib.SQLITE_OPEN_MAIN_JOURNAL != 0 && flags&lib.SQLITE_OPEN_CREATE != 0 {
+		return nameJournal(tls, name, file)
 	}
 	v := &gatherer
 	v.mu.Lock()

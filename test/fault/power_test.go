@@ -45,8 +45,35 @@ func TestPower_Start(t *testing.T) {
 // TestPower_FailedSync has one sync fail, and cuts the power later. The system has thrown away what it could not write,
 // and shows it to programs all the same: what is acknowledged afterwards must not build on it.
 func TestPower_FailedSync(t *testing.T) {
-	random := harness.Random(t)
-	from := starts()["new"]
+	for name, from := range starts() {
+		t.Run(name, func(t *testing.T) {
+			random := harness.Random(t)
+			missed := 0
+			for _, p := range someSyncs(t, from) {
+				r := recordAlone(t, from, "-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", p.call, p.n))
+				i := slices.IndexFunc(r.trace.Calls, func(c *Call) bool { return c.Injected })
+				if i < 0 {
+					missed++
+					continue
+				}
+				t.Logf("%v: the sync of %s fails", p, filepath.Base(r.trace.Calls[i].Path))
+				cuts := map[int]bool{r.trace.Lines + 1: true}
+				for n := range 15 {
+					cuts[1+random.IntN(r.trace.Lines)] = true
+					cuts[min(r.trace.Calls[i].End+n, r.trace.Lines)+1] = true // where it still counts that nothing else was synced
+				}
+				r.mustSurvive(t, cuts, random, Nothing, Random, Most)
+			}
+			if missed > 5 {
+				t.Errorf("%d syncs did not fail", missed)
+			}
+		})
+	}
+}
+
+// someSyncs chooses syncs, and among them all of the folder while the file is opened: SQLite does not heed that these fail.
+func someSyncs(t *testing.T, from start) []point {
+	t.Helper()
 	var syncs []point
 	calls := map[string]int{}
 	for _, p := range points(t, from) {
@@ -59,29 +86,10 @@ func TestPower_FailedSync(t *testing.T) {
 	chosen := choose(syncs, 15)
 	for _, p := range syncs {
 		if p.phase == opening && p.file == "/" && !slices.Contains(chosen, p) {
-			chosen = append(chosen, p) // SQLite does not heed that these fail
+			chosen = append(chosen, p)
 		}
 	}
-	missed := 0
-	for _, p := range chosen {
-		r := recordAlone(t, from, "-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", p.call, p.n))
-		i := slices.IndexFunc(r.trace.Calls, func(c *Call) bool { return c.Injected })
-		if i < 0 {
-			missed++
-			continue
-		}
-		t.Logf("%v: the sync of %s fails", p, filepath.Base(r.trace.Calls[i].Path))
-		r.unnamed = r.trace.Calls[i].Path == filepath.Dir(r.db)
-		cuts := map[int]bool{r.trace.Lines + 1: true}
-		for n := range 15 {
-			cuts[1+random.IntN(r.trace.Lines)] = true
-			cuts[min(r.trace.Calls[i].End+n, r.trace.Lines)+1] = true // where it still counts that nothing else was synced
-		}
-		r.mustSurvive(t, cuts, random, Nothing, Random, Most)
-	}
-	if missed > 5 {
-		t.Errorf("%d syncs did not fail", missed)
-	}
+	return chosen
 }
 
 func (r *recording) mustSurvive(t *testing.T, cuts map[int]bool, random *rand.Rand, lucks ...Luck) {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/store"
 )
 
@@ -28,9 +27,6 @@ type recording struct {
 	trace   *Trace
 	begins  map[int][]*Call // by line
 	ends    map[int][]*Call
-	// unnamed: the name of the journal in which a file is created was not made durable. SQLite goes on, and a power cut in that
-	// moment may leave something that is no database: it is refused, and nobody had been told that it is there.
-	unnamed bool
 }
 
 // recordShared runs many workers through the actor.
@@ -188,9 +184,5 @@ func (r *recording) afterCut(t *testing.T, image map[string][]byte, heard []stri
 		}
 		b.crashed()
 	}
-	err = lookAt(guarded(t), filepath.Join(dir, "agents.db"), store.DurabilityFull, beliefs)
-	if r.unnamed && len(heard) == 0 && protocol.CodeOf(err) == protocol.CodeInvalid {
-		return nil
-	}
-	return err
+	return lookAt(guarded(t), filepath.Join(dir, "agents.db"), store.DurabilityFull, beliefs)
 }
