@@ -25,7 +25,7 @@ func (w *wal) checkpoint(ctx context.Context, c *conn, mode string) (state logSt
 	} else {
 		err = run()
 	}
-	if err != nil && !isLocked(err) && ctx.Err() == nil {
+	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) { // it was not only interrupted
 		w.suspect.Store(true)
 	}
 	return state, err
@@ -75,6 +75,18 @@ func (s *Store) copyUnseen(ctx context.Context) error {
 		return err
 	}
 	return nil // the next checkpoint does it
+}
+
+// copyBeforeClose makes a failed checkpoint good as far as it can be: the last connection copies all of the log, or another
+// process does that has the file open.
+func (s *Store) copyBeforeClose() error {
+	if s.w == nil {
+		return nil
+	}
+	if err := s.copyAgain(background); !isLocked(err) {
+		return err
+	}
+	return nil // closeLast heeds what is left to be done
 }
 
 // closeLast closes one of the last connections. The very last makes a checkpoint and removes the log: not after a failure, so

@@ -36,6 +36,15 @@ func TestCheckpoint_FailedSync(t *testing.T) {
 			mustClose(t, s)
 			mustClose(t, mustOpen(t, s.Info().Path, impatient()))
 		},
+		"closing without the writer": func(t *testing.T, s *store.Store) {
+			s.LoseNow()
+			s.FailCommit(store.DriverError(1034, "disk I/O error"), false)
+			if _, err := s.Apply(t.Context(), batchOf(save("d", "1"))); err == nil {
+				t.Fatal("the commit did not fail")
+			}
+			mustClose(t, s)
+			mustClose(t, mustOpen(t, s.Info().Path, impatient()))
+		},
 		"a checkpoint in the background": func(t *testing.T, s *store.Store) {
 			if err := s.CheckpointNow(t.Context()); err != nil {
 				t.Fatal(err)
@@ -63,6 +72,26 @@ func TestCheckpoint_FailedSync(t *testing.T) {
 				t.Errorf("the database has %q without its log", got)
 			}
 		})
+	}
+}
+
+// TestClose_FailedSync: where another process goes on with the file, it is what copies again, before it begins the log anew.
+func TestClose_FailedSync(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	before := mustRead(t, path)
+	other := mustOutsider(t, path)
+	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
+	longLog(t, s)
+	s.FailCheckpoint(store.DriverError(1034, "disk I/O error"), func() { lose(t, path, before) })
+	if s.CheckpointNow(t.Context()) == nil {
+		t.Fatal("the checkpoint did not fail")
+	}
+	s.LoseNow()
+	mustClose(t, s)
+	mustExec(t, other, "PRAGMA wal_checkpoint(RESTART)")
+	if got := withoutLog(t, path); got != "a b c" {
+		t.Errorf("the database has %q without its log", got)
 	}
 }
 

@@ -73,7 +73,7 @@ func (s *Store) Close() error {
 		if s.hot != nil {
 			errs = append(errs, s.hot.disconnect())
 		}
-		errs = append(errs, s.wal.close(), s.pipe.close())
+		errs = append(errs, s.copyBeforeClose(), s.wal.close(), s.pipe.close())
 		if s.w != nil {
 			errs = append(errs, s.closeLast(s.w.conn))
 			s.w = nil

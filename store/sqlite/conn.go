@@ -187,7 +187,7 @@ func (c *Conn) Exec(ctx context.Context, sql string) error {
 }
 
 // watch interrupts the connection when ctx ends, until done is called; done gives the error of ctx in place of that of
-// the interruption.
+// the interruption. What went wrong by itself in that moment, as a sync, stays what it is.
 func (c *Conn) watch(ctx context.Context) (done func(error) error) {
 	c.waiting = ctx
 	if ctx.Done() == nil {
@@ -204,8 +204,12 @@ func (c *Conn) watch(ctx context.Context) (done func(error) error) {
 		if !stop() {
 			<-finished // the connection may be closed next
 		}
-		if err != nil && ctx.Err() != nil {
-			return ctx.Err()
+		var e *Error
+		if ctx.Err() != nil && errors.As(err, &e) {
+			switch e.Code & 0xff {
+			case lib.SQLITE_INTERRUPT, lib.SQLITE_BUSY, lib.SQLITE_LOCKED: // the latter two would have waited
+				return ctx.Err()
+			}
 		}
 		return err
 	}

@@ -2,6 +2,8 @@ package sqlite_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,6 +144,24 @@ func TestGather_Fails(t *testing.T) {
 	mustExec(t, again, "INSERT INTO t VALUES (4, 'after')")
 	if n, _, err := mustPrepare(t, reader, "SELECT count(*) FROM t").Row(t.Context()); err != nil || n[0] != int64(3) {
 		t.Error("after the connection was opened anew", n, err)
+	}
+}
+
+// TestExec_FailsCancelled: what went wrong while the context ended is not taken for its interruption.
+func TestExec_FailsCancelled(t *testing.T) {
+	writer, _, _ := mustGather(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	writer.Watched(sqlite.Watch{
+		Write: func(int, int64) int32 {
+			cancel()
+			return lib.SQLITE_IOERR_WRITE
+		},
+		Sync:    func() {},
+		Barrier: func() {},
+	})
+	mustExec(t, writer, "BEGIN; INSERT INTO t VALUES (1, 'x')")
+	if err := writer.Exec(ctx, "COMMIT"); code(err) != lib.SQLITE_IOERR_WRITE || errors.Is(err, context.Canceled) {
+		t.Error("the commit:", err)
 	}
 }
 
