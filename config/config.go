@@ -48,7 +48,7 @@ type Store struct {
 	Path       string `koanf:"path"`        // the SQLite file
 	Durability string `koanf:"durability"`  // full, normal or off
 	Readers    int    `koanf:"readers"`     // read connections; 0 = one for each CPU, at least 2
-	CacheBytes int64  `koanf:"cache_bytes"` // page cache over all connections
+	CacheBytes int64  `koanf:"cache_bytes"` // pages that all connections together may cache
 	HotBytes   int64  `koanf:"hot_bytes"`   // states kept in memory for loads; 0 = none
 	WALBytes   int64  `koanf:"wal_bytes"`   // the write-ahead log is brought into the file when it has grown so large
 	WALWrites  string `koanf:"wal_writes"`  // gathered or plain

@@ -78,14 +78,24 @@ func (s *Store) mark() int64 {
 // grown notes that we have written pages into the log, and asks for a checkpoint now and then.
 func (s *Store) grown(pages int64) {
 	frames := s.wal.frames.Add(pages)
-	if frames < s.wal.asked { // the log has begun anew
-		s.wal.asked = 0
-	}
 	if frames >= nextPass(s.wal.asked, s.mark()) {
 		s.wal.asked = frames
 		s.wal.wanted.Store(true)
 		s.nudge()
 	}
+}
+
+// countLog counts the pages of the log that another process, which has the file open, has kept from Open. A long one the writer
+// shall not end at once, for the background to copy it first: it may become longer by a quarter of the mark.
+func (s *Store) countLog(ctx context.Context) error {
+	state, err := s.w.conn.checkpoint(ctx, "NOOP")
+	if isLocked(err) { // it is not worth waiting for
+		return nil
+	}
+	if err == nil && state.copied < state.frames {
+		s.grown(min(state.frames, s.mark()*3/4))
+	}
+	return err
 }
 
 // nextPass gives the number of pages at which to ask the background to copy, when it was last asked at another: after half of
@@ -131,8 +141,7 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 	begun := time.Now()
 	state, err := s.w.conn.checkpoint(ctx, "NOOP")
 	if err == nil && !state.busy && state.frames < mark { // it has begun anew by itself
-		s.wal.frames.Store(state.frames)
-		s.wal.pin.Store(nil)
+		s.begunAnew(state.frames)
 		return nil
 	}
 	if err == nil {
@@ -154,9 +163,8 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 		Msg("checkpoint between two batches")
 	if !state.busy && state.copied == state.frames {
 		s.wal.ended.Add(1)
-		s.wal.frames.Store(0)
-		s.wal.pin.Store(nil)
 		s.wal.pause = 0
+		s.begunAnew(0)
 		return nil
 	}
 	s.wal.frames.Store(max(state.frames, mark))
@@ -164,6 +172,13 @@ func (s *Store) boundLog(ctx context.Context, mode string) error {
 	s.wal.next = time.Now().Add(s.wal.pause)
 	s.pinned(state)
 	return nil
+}
+
+// begunAnew notes that the log has only so many pages again.
+func (s *Store) begunAnew(frames int64) {
+	s.wal.frames.Store(frames)
+	s.wal.asked = 0
+	s.wal.pin.Store(nil)
 }
 
 // endLog copies what is left of the log and has the next commit begin it anew. Our own reads could keep it from that for
@@ -213,6 +228,9 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	state, err := s.wal.ask(ctx, "PASSIVE")
 	if err != nil {
 		return err
+	}
+	if state == (logState{}) { // nothing was done, or there is nothing to do
+		return nil
 	}
 	took := time.Since(begun)
 	s.wal.passes.Add(1)

@@ -57,6 +57,23 @@ func TestLog_Bounded(t *testing.T) {
 		largest, info.Checkpoints, info.WALEnded, info.LongestEnd)
 }
 
+// TestOpen_LongLog: a log that another process has kept is counted, but not so much that the writer would end it at once.
+func TestOpen_LongLog(t *testing.T) {
+	path := tempDB(t)
+	s := mustOpen(t, path, impatient())
+	mustQuery[int](t, mustOutsider(t, path), "SELECT count(*) FROM agent_state")
+	fill(t, s, 2<<20, func() {})
+	mustClose(t, s)
+	frames := (walBytes(s) - 32) / (4096 + 24)
+	for name, o := range map[string]store.Options{"a large mark": impatient(), "a small mark": smallLog()} {
+		s := mustOpen(t, path, o)
+		if want := min(frames, s.LogMark()*3/4); s.LogFrames() != want {
+			t.Errorf("%s: %d pages of %d, not %d; the mark is %d", name, s.LogFrames(), frames, want, s.LogMark())
+		}
+		mustClose(t, s)
+	}
+}
+
 // TestLog_Hook: every checkpoint is told of, those for which the writer paused as such.
 func TestLog_Hook(t *testing.T) {
 	o := smallLog()

@@ -25,7 +25,7 @@ func (l Log) Grow(pages int64) bool {
 }
 
 // Begin begins the log anew.
-func (l Log) Begin() { l.s.wal.frames.Store(0) }
+func (l Log) Begin() { l.s.begunAnew(0) }
 
 // SawOutsider is a change by another process.
 func (l Log) SawOutsider() { l.s.fair.sawOutsider(time.Now()) }

@@ -42,6 +42,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		err = s.copyUnseen(ctx)
 	}
 	if err == nil {
+		err = s.countLog(ctx)
+	}
+	if err == nil {
 		err = s.openReaders(ctx)
 	}
 	if err == nil && s.opts.HotBytes > 0 {
