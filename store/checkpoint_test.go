@@ -62,12 +62,12 @@ func TestOpen_LongLog(t *testing.T) {
 	path := tempDB(t)
 	s := mustOpen(t, path, impatient())
 	mustQuery[int](t, mustOutsider(t, path), "SELECT count(*) FROM agent_state")
-	fill(t, s, 2<<20, func() {})
+	fill(t, s, 900<<10, func() {}) // less than what is cut: maintenance would count that as the mark
 	mustClose(t, s)
 	frames := (walBytes(s) - 32) / (4096 + 24)
 	for name, o := range map[string]store.Options{"a large mark": impatient(), "a small mark": smallLog()} {
 		s := mustOpen(t, path, o)
-		if want := min(frames, s.LogMark()*3/4); s.LogFrames() != want {
+		if want := min(frames, s.LogMark()*3/4); frames < 200 || s.LogFrames() != want {
 			t.Errorf("%s: %d pages of %d, not %d; the mark is %d", name, s.LogFrames(), frames, want, s.LogMark())
 		}
 		mustClose(t, s)
