@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,7 +44,10 @@ func Backup(ctx context.Context, path, dest string, o Options) (_ int64, err err
 	if err := renameNew(temp, dest); err != nil {
 		return 0, fileError(err)
 	}
-	return report.Revision, syncDir(filepath.Dir(dest))
+	if err := syncDir(filepath.Dir(dest)); err != nil {
+		return 0, errors.Join(err, os.Remove(dest))
+	}
+	return report.Revision, nil
 }
 
 // refuseDest returns INVALID when a backup cannot get that name.
@@ -108,7 +112,12 @@ func (s *Store) copyTo(ctx context.Context, dest string) (err error) {
 		defer stop()
 		return c.exec(ctx, "VACUUM INTO "+literal(dest))
 	})
-	return translate(err)
+	if err != nil {
+		e := *protocol.AsError(translate(err))
+		e.Message = fmt.Sprintf("copying %s into %s: %s", s.path, filepath.Dir(dest), e.Message)
+		return &e
+	}
+	return nil
 }
 
 // usedBytes gives the size of the database without its free pages.

@@ -29,7 +29,26 @@ func TestOrder_Backup(t *testing.T) {
 	t.Logf("%d calls", len(trace.Calls))
 }
 
-// TestOrder_Restore: likewise; and the log of the old file was gone, durably, before the new one got its name: a power
+// TestBackup_FailedSync: where the sync of the copy fails, or that of its name, nothing is left.
+func TestBackup_FailedSync(t *testing.T) {
+	db := harness.File(t)
+	d := harness.Start(t, db)
+	mustSave(t, d, "a", "b")
+	defer d.Stop(t)
+	dir := t.TempDir()
+	for name, files := range map[string][]string{"all": nil, "of the folder": {"-P", dir}} {
+		r := harness.Run(t, harness.Command{
+			Under: under(os.DevNull, append(files, fast, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO")...),
+			Args:  []string{"backup", filepath.Join(dir, "copy.db"), "--db", db},
+		})
+		left, err := os.ReadDir(dir)
+		if r.Code != 1 || !strings.Contains(r.Stderr, dir) || len(left) != 0 || err != nil {
+			t.Errorf("%s: %v is left (%v), %+v", name, left, err, r)
+		}
+	}
+}
+
+// TestOrder_Restore is TestOrder_Backup for a restore; and the log of the old file was gone, durably, before the new one got its name: a power
 // cut in between must not leave the one beside the other.
 func TestOrder_Restore(t *testing.T) {
 	src := harness.File(t)
