@@ -267,6 +267,14 @@ func TestLoad_BadFlags(t *testing.T) {
 	}
 }
 
+// TestLoad_NothingNear: no guess is better than a far one.
+func TestLoad_NothingNear(t *testing.T) {
+	got := problems(t, config.Source{Set: []config.Setting{{Key: "foo", Value: "x", Origin: "--set"}}})
+	if want := "foo (flag --set): no such key"; len(got) != 1 || got[0] != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestLoad_Environment(t *testing.T) {
 	environ := []string{
 		"STATEDX=1", "stated_store__path=x", "STATED_ADDR=x", "STATED_CONFIG=x", "NOVALUE", "",

@@ -58,7 +58,7 @@ func isGroup(key string) bool {
 func nearest(key string, candidates []string) string {
 	dot := strings.LastIndexByte(key, '.') + 1
 	group, last := key[:dot], key[dot:]
-	best, least := "", max(2, len(key)/3)+1
+	best, least := "", max(1, len(key)/3)+1
 	for _, candidate := range candidates {
 		rest, ok := strings.CutPrefix(candidate, group)
 		if ok && last != "" && (strings.HasSuffix(rest, "."+last) || strings.HasSuffix(rest, "_"+last)) {

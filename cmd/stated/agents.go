@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -31,8 +33,12 @@ func newSaveCommand(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			op, err := protocol.Save(args[0], state, cond.get(cmd))
+			if err != nil { // no file is made for it
+				return err
+			}
 			return t.do(cmd.Context(), creating, func(ctx context.Context, m protocol.Methods) error {
-				reply, err := m.SaveIf(ctx, args[0], state, cond.get(cmd))
+				reply, err := protocol.Do(ctx, m.Handler, op)
 				if err != nil {
 					return err
 				}
@@ -111,7 +117,7 @@ func newLoadCommand(p *program) *cobra.Command {
 					return p.printState(reply.State)
 				}
 				if err := protocol.ValidateState(reply.State); err != nil {
-					return err // another program wrote something else: it cannot stand inside JSON
+					return fmt.Errorf("what another program wrote for %q cannot stand inside JSON (%s): load it without --json", args[0], message(err))
 				}
 				return p.printJSON(recordJSON{
 					changeJSON: changeJSON{ID: args[0], Revision: reply.Revision, UpdatedAt: timeJSON(reply.UpdatedAt)},
@@ -229,8 +235,16 @@ func (p *program) printEntry(e protocol.Entry, asJSON bool) error {
 	if !e.UpdatedAt.IsZero() {
 		updated = e.UpdatedAt.Format("2006-01-02 15:04:05.000")
 	}
-	_, err := fmt.Fprintf(p.out, "%12d  %-23s  %12d  %s\n", e.Revision, updated, e.Bytes, e.ID)
+	_, err := fmt.Fprintf(p.out, "%12d  %-23s  %12d  %s\n", e.Revision, updated, e.Bytes, printable(e.ID))
 	return err
+}
+
+// printable quotes an id with characters that a terminal would not show, or obey.
+func printable(id string) string {
+	if strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(id)
+	}
+	return id
 }
 
 func newCountCommand(p *program) *cobra.Command {

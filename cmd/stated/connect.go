@@ -167,7 +167,7 @@ func (t *target) onFile(
 	ctx context.Context, c config.Config, why purpose, f func(context.Context, protocol.Methods) error,
 ) (err error) {
 	if _, err := os.Stat(t.db); why == writing && errors.Is(err, fs.ErrNotExist) {
-		return protocol.Errorf(protocol.CodeInvalid, "%w", err)
+		return protocol.Errorf(protocol.CodeInvalid, "%s does not exist", t.db)
 	}
 	open := store.Open
 	if why == reading {

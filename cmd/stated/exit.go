@@ -18,10 +18,12 @@ const (
 	exitConflict    = 4
 	exitUnavailable = 5 // locked, overloaded, unavailable, or owned by another process
 	exitDamaged     = 6
+	exitUnknown     = 7 // the change may have been applied
 )
 
 const exitHelp = `Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 conflict,
-5 locked, overloaded, unavailable or owned by another process, 6 damaged data.`
+5 locked, overloaded, unavailable or owned by another process, 6 damaged data,
+7 unknown: the change may have been applied.`
 
 // errInterrupted ends a command that was told to stop before it had done anything.
 var errInterrupted = errors.New("interrupted")
@@ -58,6 +60,8 @@ func exitCode(err error) int {
 		return exitUnavailable
 	case protocol.CodeCorrupt:
 		return exitDamaged
+	case protocol.CodeUnknown:
+		return exitUnknown
 	default:
 		return exitFailed
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -45,7 +46,7 @@ func bind(ctx context.Context, front, addr string) (net.Listener, error) {
 	path, isUnix := strings.CutPrefix(addr, "unix:")
 	var config net.ListenConfig
 	if !isUnix {
-		l, err := config.Listen(ctx, "tcp", addr)
+		l, err := config.Listen(ctx, network(addr), addr)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("cannot listen on %s: %w (is another daemon running? name another address with --%s)", addr, cause(err), front)
 		}
@@ -65,6 +66,14 @@ func bind(ctx context.Context, front, addr string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// network has 0.0.0.0 mean what it says: with "tcp" Go would listen on all IPv6 addresses too.
+func network(addr string) string {
+	if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 func removeStale(ctx context.Context, path string) error {

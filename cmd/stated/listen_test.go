@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +39,21 @@ func TestListen_SocketThatCannotBeAsked(t *testing.T) {
 	}
 	if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
 		t.Errorf("the socket of another process was replaced: %v", err)
+	}
+}
+
+// TestBind_IPv4: 0.0.0.0 is no IPv6 address.
+func TestBind_IPv4(t *testing.T) {
+	for addr, want := range map[string]string{"0.0.0.0:0": "0.0.0.0:", "127.0.0.1:0": "127.0.0.1:", ":0": "[::]:"} {
+		l, err := bind(t.Context(), frontHTTP, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Addr().String(); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: listening on %s", addr, got)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -74,6 +74,9 @@ func (p *program) printReport(r *store.Report, deep, asJSON bool) error {
 			r.Path, identity, r.Revision, r.Agents, r.OddIDs)
 		if deep && err == nil {
 			_, err = fmt.Fprintf(p.out, "checksums %d compared\n", r.Checked)
+			if without := r.Agents - r.Checked; without > 0 && err == nil {
+				_, err = fmt.Fprintf(p.out, "          %d rows of other programs have none\n", without)
+			}
 		}
 		for i := 0; i < len(r.Problems) && err == nil; i++ {
 			_, err = fmt.Fprintf(p.out, "DAMAGE    %s\n", r.Problems[i])

@@ -73,7 +73,8 @@ Many workers save and load at once; nothing that was acknowledged is lost.
   stated serve                                  run the daemon on ./stated.db
   echo '{"turn":1}' | stated save alice         save through it
   stated load alice                             load
-  sqlite3 stated.db 'select * from agent_state' look at the file itself
+  sqlite3 -readonly stated.db 'select * from agent_state'
+                                                look at the file itself
 
 ` + exitHelp,
 		Version:       cmp.Or(readAbout().Version, "unknown"),
@@ -108,19 +109,25 @@ Many workers save and load at once; nothing that was acknowledged is lost.
 	return root
 }
 
-// refuseUnknownTopics lets help fail where cobra prints the help of the program and succeeds.
+// refuseUnknownTopics lets help and completion fail where cobra prints a help and succeeds.
 func refuseUnknownTopics(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
-		if cmd.Name() != "help" {
-			continue
-		}
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			_, _, err := root.Find(args)
-			if err == nil {
-				cmd.Run(cmd, args)
+		switch cmd.Name() {
+		case "help":
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				if err == nil {
+					cmd.Run(cmd, args)
+				}
+				return err
 			}
-			return err
+		case "completion":
+			cmd.Args = cobra.ArbitraryArgs
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				return usagef("completion takes the name of a shell: bash, fish, powershell or zsh; see: %s --help", cmd.CommandPath())
+			}
 		}
 	}
 }
