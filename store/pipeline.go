@@ -246,7 +246,7 @@ func (s *Store) sync(c *commit) error {
 
 // syncFailed has the store's own goroutine draw the consequences: who syncs must not wait for the writer.
 func (s *Store) syncFailed(err error) {
-	s.log.Error().Err(err).Msg("the write-ahead log could not be synced: the outcome of the last commits is unknown")
+	s.log.Error().Err(err).Msg("the last commits could not be made durable: their outcome is unknown")
 	s.damage.CompareAndSwap(nil, &err)
 	s.nudge()
 }

@@ -29,7 +29,7 @@ func newCheckCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Look the file over: integrity, schema, ids, counter; --deep: the checksum of every row",
-		Long: `check looks the file over, also while a daemon runs on it, and changes nothing: SQLite's integrity check, the
+		Long: `check looks the file over, also while a daemon runs on it, and changes nothing in it: SQLite's integrity check, the
 schema, the ids and the revision counter. With --deep it compares every row with its checksum, which the integrity
 check cannot do. Ids that cannot be used through stated are counted, but they are no damage.
 

@@ -1,6 +1,8 @@
 package resp
 
 import (
+	"fmt"
+
 	"github.com/stated/stated/protocol"
 	"github.com/stated/stated/protocol/auth"
 )
@@ -71,7 +73,9 @@ func planMSet(args [][]byte, _ bool) (*plan, error) {
 	for i := 1; i < len(args); i += 2 {
 		op, err := protocol.Save(string(args[i]), args[i+1], protocol.Condition{})
 		if err != nil {
-			return nil, err
+			wrong := *protocol.AsError(err)
+			wrong.Message = fmt.Sprintf("pair %d: %s", (i+1)/2, wrong.Message)
+			return nil, &wrong
 		}
 		p.ops = append(p.ops, op)
 	}

@@ -116,7 +116,7 @@ var replies = map[string][]string{
 	"MSET c 1 d 2; MGET c d":         {"+OK~*2~$1~1~$1~2~"},
 	"MSET c 1 c 2; GET c":            {"+OK~$1~2~"},
 	"MSET c 1 d; GET c":              {"-ERR wrong number of arguments for 'mset' command~$-1~", "-ERR wrong number of arguments for 'mset' command~_~"},
-	"MSET c 1 d bad; EXISTS c":       {"-INVALID offset=0 state is not JSON at byte 0: invalid character 'b' looking for beginning of value~:0~"},
+	"MSET c 1 d bad; EXISTS c":       {"-INVALID offset=0 pair 2: state is not JSON at byte 0: invalid character 'b' looking for beginning of value~:0~"},
 	"DEL a; DEL a":                   {":1~:0~"},
 	"DEL a none b":                   {":2~"},
 	"UNLINK a a":                     {":1~"},
