@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -77,12 +78,7 @@ func TestCheckpoint_FailedSync(t *testing.T) {
 
 // TestClose_FailedSync: where another process goes on with the file, it is what copies again, before it begins the log anew.
 func TestClose_FailedSync(t *testing.T) {
-	path := tempDB(t)
-	s := mustOpen(t, path, impatient())
-	before := mustRead(t, path)
-	other := mustOutsider(t, path)
-	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
-	longLog(t, s)
+	path, s, before, other := besideOutsider(t)
 	s.FailCheckpoint(store.DriverError(1034, "disk I/O error"), func() { lose(t, path, before) })
 	if s.CheckpointNow(t.Context()) == nil {
 		t.Fatal("the checkpoint did not fail")
@@ -98,12 +94,7 @@ func TestClose_FailedSync(t *testing.T) {
 // TestOpen_CopiedBefore: what another process has counted as copied, and has kept the file open, is copied again. It may
 // have been lost by a sync that failed in a process that was killed.
 func TestOpen_CopiedBefore(t *testing.T) {
-	path := tempDB(t)
-	s := mustOpen(t, path, impatient())
-	before := mustRead(t, path)
-	other := mustOutsider(t, path)
-	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
-	longLog(t, s)
+	path, s, before, other := besideOutsider(t)
 	if err := s.CheckpointNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +113,7 @@ func TestOpen_CopiedBefore(t *testing.T) {
 // TestOpen_LogRemoved: a log that is gone, and of which everything was copied, is begun anew also beside another process
 // that has counted it.
 func TestOpen_LogRemoved(t *testing.T) {
-	path := tempDB(t)
-	s := mustOpen(t, path, impatient())
-	other := mustOutsider(t, path)
-	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
-	longLog(t, s)
+	path, s, _, other := besideOutsider(t)
 	if err := s.CheckpointNow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +130,18 @@ func TestOpen_LogRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, s)
+}
+
+// besideOutsider makes a store with a long log that another process has open too; before is what the database was without it.
+func besideOutsider(t *testing.T) (path string, s *store.Store, before []byte, other *sql.DB) {
+	t.Helper()
+	path = tempDB(t)
+	s = mustOpen(t, path, impatient())
+	before = mustRead(t, path)
+	other = mustOutsider(t, path)
+	mustQuery[int](t, other, "SELECT count(*) FROM agent_state")
+	longLog(t, s)
+	return path, s, before, other
 }
 
 // longLog saves three agents of 300 pages each.

@@ -12,7 +12,8 @@ import (
 
 // nameJournal makes the name of a rollback journal that was just opened durable, and closes it again if that fails. SQLite
 // syncs the folder too, behind the journal's first content, and goes on when that fails: a power cut would then take away
-// what it needs to undo a half-written database. Such a journal is used only until a file has a write-ahead log.
+// what it needs to undo a half-written database. Such a journal is used only until a file has a write-ahead log. Where
+// nothing is gathered, SQLite is left to itself.
 func nameJournal(tls *libc.TLS, name, file uintptr) int32 {
 	if SyncDir(filepath.Dir(libc.GoString(name))) == nil {
 		return lib.SQLITE_OK
